@@ -1,0 +1,28 @@
+//! Iceberg, and nothing else: catalogs, the commit engine, writing, reading, the fingerprint and SQL.
+//!
+//! A load goes `Lake::prepare → Target::writer → TableWriter::close → Lake::commit`; a read goes
+//! `Lake::table → Table::scan`. This crate knows nothing of jobs: it takes an operation id and leaves it in the
+//! snapshot summary, so that the same operation is never committed twice.
+
+mod batches;
+mod catalog;
+mod commit;
+mod error;
+pub mod fingerprint;
+mod lake;
+mod name;
+mod read;
+mod schema;
+pub mod sql;
+mod write;
+
+pub use batches::Batches;
+pub use catalog::CatalogConfig;
+pub use commit::{Change, Committed, CursorMove, Guard};
+pub use error::{Error, Kind, Result};
+pub use fingerprint::Fingerprint;
+pub use lake::{Lake, Lakes};
+pub use name::{Namespace, TableName};
+pub use read::{At, Scan, SnapshotInfo, Table};
+pub use schema::{PartitionField, SchemaMode, TableSpec, Target};
+pub use write::{Compression, TableWriter, WrittenFile};
