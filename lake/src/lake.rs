@@ -1,7 +1,9 @@
 //! One catalog with its warehouse, and the named set of them.
 use std::{collections::BTreeMap, sync::Arc};
 
-use crate::{CatalogConfig, Change, Committed, Guard, Namespace, Result, Table, TableName, TableSpec, Target, WrittenFile};
+use crate::{
+    CatalogConfig, Change, Committed, Guard, Namespace, Result, Table, TableName, TableSpec, Target, WrittenFile,
+};
 
 /// One catalog and its warehouse. Cheap to clone.
 #[derive(Clone)]
@@ -60,7 +62,13 @@ impl Lake {
     ///
     /// # Errors
     /// [`crate::Kind::CommitConflict`], [`crate::Kind::CursorMoved`], [`crate::Kind::GuardRefused`] and the unavailables.
-    pub async fn commit(&self, _target: &Target, _files: Vec<WrittenFile>, _change: Change, _guard: &Guard) -> Result<Committed> {
+    pub async fn commit(
+        &self,
+        _target: &Target,
+        _files: Vec<WrittenFile>,
+        _change: Change,
+        _guard: &Guard,
+    ) -> Result<Committed> {
         unimplemented!()
     }
 

@@ -18,7 +18,7 @@ mod write;
 
 pub use batches::Batches;
 pub use catalog::CatalogConfig;
-pub use commit::{Change, Committed, CursorMove, Guard};
+pub use commit::{Change, Committed, CursorMove, Guard, Permission};
 pub use error::{Error, Kind, Result};
 pub use fingerprint::Fingerprint;
 pub use lake::{Lake, Lakes};
