@@ -49,13 +49,19 @@ pub struct SnapshotInfo {
 
 /// A loaded table. A value: it does not change when the table does.
 #[derive(Clone)]
-pub struct Table {}
+pub struct Table {
+    name: TableName,
+    inner: iceberg::table::Table,
+}
 
 impl Table {
+    pub(crate) fn new(name: TableName, inner: iceberg::table::Table) -> Self {
+        Self { name, inner }
+    }
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &TableName {
-        unimplemented!()
+        &self.name
     }
     /// Its current schema as Arrow.
     ///
@@ -93,7 +99,7 @@ impl Table {
     /// The underlying Iceberg metadata, for the API's metadata reply.
     #[must_use]
     pub fn metadata(&self) -> &iceberg::spec::TableMetadata {
-        unimplemented!()
+        self.inner.metadata()
     }
     /// The number of live data files and their size in bytes.
     ///
