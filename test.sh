@@ -102,7 +102,7 @@ rust_tests() {
 
 # One server for all tests, with TLS: its certificate is for `localhost` and signed by a private authority.
 start_postgres() {
-    local dir=$RUN/postgres port
+    local dir=$RUN/postgres port password
     pg_init "$dir"
     make_certificate "$dir/tls"
     port=$(free_port)
@@ -110,7 +110,8 @@ start_postgres() {
         ssl_cert_file="$dir/tls/server.crt" ssl_key_file="$dir/tls/server.key"
     cp "$dir/tls/ca.crt" "$RUN/ca.crt"
     export ICEHAUL_TEST_POSTGRES_CA=$RUN/ca.crt
-    export ICEHAUL_TEST_POSTGRES_ADMIN_URL="postgres://icehaul:$(cat "$dir/password")@127.0.0.1:$port/postgres"
+    password=$(cat "$dir/password")
+    export ICEHAUL_TEST_POSTGRES_ADMIN_URL="postgres://icehaul:$password@127.0.0.1:$port/postgres"
     say "it listens on port $port"
 }
 
