@@ -74,8 +74,8 @@ load() {
     local name=$1
     shift
     say "$NAMESPACE.$name"
-    ICEHAUL_SAMPLE_PASSWORD=admin123 client load postgres --host 127.0.0.1 --port "$(pg_port "$SAMPLE")" --database source_db \
-        --user admin --password-env ICEHAUL_SAMPLE_PASSWORD --namespace "$NAMESPACE" --table-name "$name" \
+    SAMPLE_PASSWORD=admin123 client load postgres --host 127.0.0.1 --port "$(pg_port "$SAMPLE")" --database source_db \
+        --user admin --password-env SAMPLE_PASSWORD --namespace "$NAMESPACE" --table-name "$name" \
         --mode overwrite --verify checksum "$@"
 }
 

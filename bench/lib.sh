@@ -1,14 +1,21 @@
 # shellcheck shell=bash
 # What the benchmarks share: the work folder, the peers' tools, a private PostgreSQL with the data.
-# ICEHAUL_BENCH is the work folder (default: in the cache); PEERS the folder with the peers' scripts.
+# BENCH_WORK is the work folder (default: in the cache); PEERS the folder with the peers' scripts.
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../scripts/lib.sh"
 
-W=${ICEHAUL_BENCH:-$CACHE/bench}
+W=${BENCH_WORK:-$CACHE/bench}
 PEERS=${PEERS:-$ROOT/../shared/bench-peers}
 ICEHAUL=${ICEHAUL:-$CARGO_TARGET_DIR/release/icehaul}
 export PGPORT_B=${PGPORT_B:-25432} RESTPORT_B=${RESTPORT_B:-28181} ICEHAUL
 mkdir -p "$W/logs" "$W/jars"
+
+# Packages, the peers' scripts, and the release binary.
+bench_needs() {
+    install python3-venv:ensurepip time:/usr/bin/time default-jre-headless:java maven:mvn
+    [ -e "$PEERS/run.py" ] || die "the peers' scripts are not at $PEERS: set PEERS"
+    [ -x "$ICEHAUL" ] || cargo build --release --locked --manifest-path "$ROOT/Cargo.toml"
+}
 
 # The server of the benchmarks: settings as in the peers' db.sh, without its MariaDB.
 bench_pg() {
@@ -69,6 +76,17 @@ tpch_csv() {
     [ -x "$W/v_tpch/bin/tpchgen-cli" ] || { python3 -m venv "$W/v_tpch" && "$W/v_tpch/bin/pip" install -q tpchgen-cli; }
     "$W/v_tpch/bin/tpchgen-cli" csv -s "$scale" -o "$out" --no-progress --overwrite "$@"
     touch "$out/ready"
+}
+
+# A database with TPC-H tables: DATABASE, SCALE, FOLDER, "TABLE…", more arguments of the generator.
+setup_tpch() {
+    local database=$1 scale=$2 folder=$3 tables=$4
+    shift 4
+    tpch_csv "$scale" "$folder" "$@"
+    bench_database "$database"
+    bench_sql -c 'SET client_min_messages = warning' -f "$ROOT/bench/tpch.sql" "$database"
+    # shellcheck disable=SC2086 # a list of names
+    copy_csv "$database" "$folder" $tables
 }
 
 # Copies CSV files with a header into tables of the same name: DATABASE, FOLDER, TABLE…
