@@ -67,7 +67,7 @@ start_icehaul() {
     say "it answers on $(cat "$STATE/url"), its data is in $DATA"
 }
 
-client() { "$ICEHAUL" "$@" --url "$(cat "$STATE/url")"; }
+client() { ICEHAUL_URL=$(cat "$STATE/url") "$ICEHAUL" "$@"; }
 
 # load NAME ARGUMENT…: one load into NAMESPACE.NAME; the command waits and shows a progress bar.
 load() {
@@ -94,13 +94,13 @@ show() {
     check_fingerprint
 }
 
-# The fingerprint that the last load of orders took of the rows it read, beside one taken now of the table's files.
+# The fingerprint that the last load of orders took of the rows it read, beside one taken now of the same columns of the table.
 check_fingerprint() {
-    local job read stored
-    job=$(client jobs list --json | jq -re --arg table "$NAMESPACE.orders" \
-        '[.jobs[] | select(.table == $table and .status == "succeeded")][0].job_id')
-    read=$(client jobs show "$job" --json | jq -re .result.fingerprint)
-    stored=$(client fingerprint "$NAMESPACE.orders" --json | jq -re .fingerprint)
+    local id read stored
+    id=$(client jobs --json list --table "$NAMESPACE.orders" --status succeeded --limit 1 | jq -re '.jobs[0].job_id')
+    client jobs show "$id" >"$STATE/job.json"
+    read=$(jq -re .result.fingerprint "$STATE/job.json")
+    stored=$(client fingerprint "$NAMESPACE.orders" --columns "$(jq -re '.result.columns | join(",")' "$STATE/job.json")")
     say "Fingerprint of the rows read from PostgreSQL:  $read"
     say "Fingerprint of the rows in the Iceberg table:  $stored"
     [ "$read" = "$stored" ] || die "the two differ"
@@ -120,7 +120,7 @@ API      $url/api/v1/jobs
 Docs     $url/docs
 Health   $url/health
 Metrics  $url/metrics
-Client   $ICEHAUL --url $url tables
+Client   $ICEHAUL tables --url $url
 
 Icehaul is running. Stop it and the sample database:  ./quickstart.sh stop
 EOF

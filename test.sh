@@ -75,7 +75,8 @@ main() {
         skip "cargo-deny: not installed (licences and banned crates are checked without it)"
     fi
     check "Clippy" cargo clippy --locked --workspace --all-targets -- -D warnings
-    check "Build the tests and the program" cargo test --locked --workspace --no-run
+    check "Build the program" cargo build --locked
+    check "Build the tests" cargo test --locked --workspace --no-run
 
     step "Start a private PostgreSQL" start_postgres
     mkdir "$RUN/tmp"
