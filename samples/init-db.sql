@@ -3,8 +3,8 @@
 --   createdb source_db && psql -d source_db -f samples/init-db.sql
 --
 -- It drops and makes again the schemas sales, customers, products and analytics and its own tables in public.
--- Login for loads: admin / admin123. It can read the samples and nothing else: Icehaul refuses roles that can do more
--- than a load needs. Every row is the same on every run, but for the three orders of today in public.orders.
+-- Login for loads: admin / admin123. It can read the samples and nothing else: a load needs no more, and Icehaul refuses
+-- superusers. Every row is the same on every run, but for the three orders of today in public.orders.
 \set ON_ERROR_STOP on
 SET client_min_messages = warning;
 BEGIN;
