@@ -50,7 +50,8 @@ start_sample() {
     say "database source_db is filled from samples/init-db.sql; the login is admin / admin123"
 }
 
-running() { [ -s "$STATE/icehaul.pid" ] && kill -0 "$(cat "$STATE/icehaul.pid")" 2>/dev/null; }
+# Whether the process is ours still, and not another one that was given its number.
+running() { [ -s "$STATE/icehaul.pid" ] && grep -qzF -- "$DATA" "/proc/$(cat "$STATE/icehaul.pid")/cmdline" 2>/dev/null; }
 healthy() { curl -sf -o /dev/null "$(cat "$STATE/url")/health"; }
 
 start_icehaul() {
@@ -133,6 +134,11 @@ stop() {
         wait_for 60 eval '! running' || die "Icehaul (process $(cat "$STATE/icehaul.pid")) does not end"
     fi
     rm -f "$STATE/icehaul.pid"
+    local redis
+    for redis in $(processes_in "$DATA/redis"); do # it outlives an Icehaul that was killed
+        say "stopping its Redis"
+        kill "$redis" 2>/dev/null || true
+    done
     if pg_bin >/dev/null && [ -d "$SAMPLE/data" ] && pg_port "$SAMPLE" >/dev/null; then
         say "stopping the sample PostgreSQL"
         pg_stop "$SAMPLE"

@@ -30,16 +30,10 @@ clean_up() {
 
 # Servers that a test left behind work in a folder below RUN (TMPDIR of the tests); nothing else does.
 stop_leftovers() {
-    local link process
-    for link in /proc/[0-9]*/cwd; do
-        case $(readlink "$link" 2>/dev/null) in
-        "$RUN"/*)
-            process=${link#/proc/}
-            process=${process%/cwd}
-            say "stopping a left-over process: $process $(tr '\0' ' ' <"/proc/$process/cmdline" 2>/dev/null | cut -c1-80)"
-            kill -KILL "$process" 2>/dev/null || true
-            ;;
-        esac
+    local process
+    for process in $(processes_in "$RUN"); do
+        say "stopping a left-over process: $process $(tr '\0' ' ' 2>/dev/null <"/proc/$process/cmdline" | cut -c1-80)"
+        kill -KILL "$process" 2>/dev/null || true
     done
 }
 

@@ -168,3 +168,12 @@ wait_for() {
         sleep 0.2
     done
 }
+
+# The processes that work in a folder or below it: servers of ours whose parent is gone.
+processes_in() {
+    local link place
+    for link in /proc/[0-9]*/cwd; do
+        place=$(readlink "$link" 2>/dev/null) || continue
+        case $place in "$1" | "$1"/*) basename "${link%/cwd}" ;; esac
+    done
+}
