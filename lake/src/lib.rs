@@ -8,12 +8,14 @@ mod batches;
 mod catalog;
 mod commit;
 mod error;
+mod failpoint;
 pub mod fingerprint;
 mod lake;
 mod name;
 mod read;
 mod schema;
 pub mod sql;
+mod storage;
 mod write;
 
 pub use batches::Batches;

@@ -1,4 +1,7 @@
 //! Where tables are found, and the one conditional write that publishes them.
+mod sql;
+
+pub(crate) use sql::{SqlCatalog, Swap};
 
 /// A catalog and its warehouse, as configured.
 #[derive(Clone, Debug, serde::Deserialize)]
