@@ -80,6 +80,19 @@ impl Lake {
         unimplemented!()
     }
 
+    /// The committed incremental cursor of a table's column; `None` if there is none or no such table.
+    ///
+    /// # Errors
+    /// [`crate::Kind::CatalogUnavailable`].
+    pub async fn cursor(&self, _table: &TableName, _column: &str) -> Result<Option<String>> {
+        unimplemented!()
+    }
+
+    /// Deletes everything written to a table's data under a prefix. Nothing there is no error.
+    pub async fn discard_prefix(&self, _table: &TableName, _prefix: &str) {
+        unimplemented!()
+    }
+
     /// Deletes files that were written and will not be committed. Missing ones are no error.
     pub async fn discard(&self, _files: &[WrittenFile]) {
         unimplemented!()

@@ -25,6 +25,6 @@ pub use error::{Error, Kind, Result};
 pub use fingerprint::Fingerprint;
 pub use lake::{Lake, Lakes};
 pub use name::{Namespace, TableName};
-pub use read::{At, Scan, SnapshotInfo, Table};
+pub use read::{At, FileInfo, Scan, SnapshotInfo, Table};
 pub use schema::{PartitionField, SchemaMode, TableSpec, Target};
 pub use write::{Compression, TableWriter, WrittenFile};

@@ -17,6 +17,8 @@ pub struct Postgres {
 }
 
 impl Source for Postgres {
+    const TITLE: &'static str = "PostgreSQL";
+
     fn check(&self) -> Vec<FieldError> {
         Vec::new()
     }

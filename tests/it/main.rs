@@ -1,0 +1,2 @@
+//! Icehaul's integration tests: one binary, a module per capability, against real servers (`test.sh` starts them).
+mod tidy;
