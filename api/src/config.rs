@@ -72,9 +72,13 @@ mod tests {
 
     #[test]
     fn only_loopback_is_bound_without_a_word() {
-        for (address, fine) in
-            [("127.0.0.1:1", true), ("[::1]:1", true), ("[::ffff:127.0.0.1]:1", true), ("0.0.0.0:1", false), ("[::]:1", false)]
-        {
+        for (address, fine) in [
+            ("127.0.0.1:1", true),
+            ("[::1]:1", true),
+            ("[::ffff:127.0.0.1]:1", true),
+            ("0.0.0.0:1", false),
+            ("[::]:1", false),
+        ] {
             let address = address.parse().expect("address");
             assert_eq!(check_bind(address, false).is_ok(), fine, "{address}");
             assert!(check_bind(address, true).is_ok());

@@ -38,8 +38,8 @@ pub(crate) async fn edge(State(state): State<AppState>, request: Request, next: 
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
 
     let handled = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-    let mut response = handled
-        .unwrap_or_else(|_| ApiError::from(Error::new(Code::Internal, "a handler panicked")).into_response());
+    let mut response =
+        handled.unwrap_or_else(|_| ApiError::from(Error::new(Code::Internal, "a handler panicked")).into_response());
     if let Some(Failure(error)) = response.extensions_mut().remove::<Failure>() {
         if response.status().is_server_error() {
             log(&error, &id, method.as_str(), route);

@@ -84,7 +84,8 @@ fn is_json(headers: &HeaderMap) -> bool {
     let mut parts = text.split(';').map(|part| part.trim().to_ascii_lowercase());
     let essence = parts.next().unwrap_or_default();
     let json = essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
-    json && parts.all(|part| !part.starts_with("charset=") || part.trim_start_matches("charset=").trim_matches('"') == "utf-8")
+    json && parts
+        .all(|part| !part.starts_with("charset=") || part.trim_start_matches("charset=").trim_matches('"') == "utf-8")
 }
 
 /// Reads a body. One that is somewhat too large is read to its end and forgotten, because many clients look for an
@@ -139,7 +140,8 @@ impl FromRequestParts<AppState> for NamespacePath {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self> {
         let text = path_param(parts, state, "namespace").await?;
-        let name = Namespace::new(&text).map_err(|e| Error::field("namespace", Code::InvalidIdentifier, e.message()))?;
+        let name =
+            Namespace::new(&text).map_err(|e| Error::field("namespace", Code::InvalidIdentifier, e.message()))?;
         Ok(Self(name))
     }
 }
@@ -173,7 +175,8 @@ impl FromRequestParts<AppState> for Wait {
 
 fn preferred_wait(headers: &HeaderMap) -> Option<u64> {
     let all = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
-    let mut preferences = all.flat_map(|value| value.split(',')).filter_map(|one| one.split(';').next()?.split_once('='));
+    let mut preferences =
+        all.flat_map(|value| value.split(',')).filter_map(|one| one.split(';').next()?.split_once('='));
     let (_, seconds) = preferences.find(|(name, _)| name.trim().eq_ignore_ascii_case("wait"))?;
     seconds.trim().trim_matches('"').parse().ok()
 }
@@ -246,9 +249,13 @@ mod tests {
         let read = |query: &str| params::<Page>(query).map_err(|e| format!("{e:?}"));
         assert_eq!(read("limit=5&q=7+a"), Ok(Page { limit: Some(5), q: Some("7 a".into()) }));
         assert_eq!(read(""), Ok(Page { limit: None, q: None }));
-        for (query, word) in
-            [("limit=0", "limit"), ("limit=ten", "limit"), ("q=1&q=1", "twice"), ("limits=1", "limits"), ("q=%ff", "UTF-8")]
-        {
+        for (query, word) in [
+            ("limit=0", "limit"),
+            ("limit=ten", "limit"),
+            ("q=1&q=1", "twice"),
+            ("limits=1", "limits"),
+            ("q=%ff", "UTF-8"),
+        ] {
             let error = read(query).expect_err(query);
             assert!(error.contains(word) && error.contains("InvalidParameter"), "{query}: {error}");
         }

@@ -4,7 +4,8 @@ use std::time::Duration;
 use axum::http::{Method, StatusCode};
 use icehaul_jobs::queue::Stats;
 use prometheus::{
-    Error, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder, proto::MetricFamily,
+    Error, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder,
+    proto::MetricFamily,
 };
 
 /// Counts and times requests.

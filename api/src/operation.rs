@@ -5,7 +5,7 @@ use axum::{
     handler::Handler,
     http::{HeaderMap, Method, header},
     middleware::{Next, from_fn},
-    response::{IntoResponse, Response},
+    response::IntoResponse,
     routing::{MethodRouter, on},
 };
 use icehaul_jobs::{Code, Error};

@@ -46,7 +46,11 @@ pub(crate) struct ResultSet {
 }
 
 /// Takes rows until the limit, or until their JSON has `max_bytes`.
-pub(crate) async fn collect(mut batches: Batches<icehaul_lake::Error>, limit: usize, max_bytes: usize) -> Result<ResultSet> {
+pub(crate) async fn collect(
+    mut batches: Batches<icehaul_lake::Error>,
+    limit: usize,
+    max_bytes: usize,
+) -> Result<ResultSet> {
     let started = Instant::now();
     let mut writer = Writer { json: b"[".to_vec(), rows: 0 };
     let mut truncated = false;
@@ -197,10 +201,18 @@ impl Writer {
     /// Instants end in `Z`; local times have no zone. One beyond the calendar stays the number that it is.
     fn timestamp(&mut self, array: &ArrayRef, row: usize, unit: TimeUnit, instant: bool) {
         let (value, time): (i64, Option<DateTime<Utc>>) = match unit {
-            TimeUnit::Second => of(array.as_primitive::<TimestampSecondType>().value(row), |v| DateTime::from_timestamp(v, 0)),
-            TimeUnit::Millisecond => of(array.as_primitive::<TimestampMillisecondType>().value(row), DateTime::from_timestamp_millis),
-            TimeUnit::Microsecond => of(array.as_primitive::<TimestampMicrosecondType>().value(row), DateTime::from_timestamp_micros),
-            TimeUnit::Nanosecond => of(array.as_primitive::<TimestampNanosecondType>().value(row), |v| Some(DateTime::from_timestamp_nanos(v))),
+            TimeUnit::Second => {
+                of(array.as_primitive::<TimestampSecondType>().value(row), |v| DateTime::from_timestamp(v, 0))
+            }
+            TimeUnit::Millisecond => {
+                of(array.as_primitive::<TimestampMillisecondType>().value(row), DateTime::from_timestamp_millis)
+            }
+            TimeUnit::Microsecond => {
+                of(array.as_primitive::<TimestampMicrosecondType>().value(row), DateTime::from_timestamp_micros)
+            }
+            TimeUnit::Nanosecond => of(array.as_primitive::<TimestampNanosecondType>().value(row), |v| {
+                Some(DateTime::from_timestamp_nanos(v))
+            }),
         };
         match time {
             Some(time) if instant => self.text(&time.to_rfc3339_opts(SecondsFormat::AutoSi, true)),

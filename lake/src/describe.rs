@@ -74,7 +74,9 @@ fn sql_type(of: &Type) -> String {
     match of {
         Type::Primitive(primitive) => sql_primitive(primitive),
         Type::List(list) => format!("ARRAY({})", sql_type(&list.element_field.field_type)),
-        Type::Map(map) => format!("MAP({}, {})", sql_type(&map.key_field.field_type), sql_type(&map.value_field.field_type)),
+        Type::Map(map) => {
+            format!("MAP({}, {})", sql_type(&map.key_field.field_type), sql_type(&map.value_field.field_type))
+        }
         Type::Struct(of) => {
             let fields = of.fields().iter().map(|field| format!("{} {}", field.name, sql_type(&field.field_type)));
             format!("ROW({})", fields.collect::<Vec<_>>().join(", "))

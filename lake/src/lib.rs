@@ -7,8 +7,8 @@
 mod batches;
 mod catalog;
 mod commit;
-mod error;
 mod describe;
+mod error;
 pub mod fingerprint;
 mod lake;
 mod name;

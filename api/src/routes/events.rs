@@ -17,7 +17,11 @@ use crate::{AppState, Result, extract::JobPath, problem::parameter};
 /// How long one look for new events lasts.
 const LOOK: Duration = Duration::from_secs(15);
 
-pub(crate) async fn events(State(state): State<AppState>, JobPath(id): JobPath, headers: HeaderMap) -> Result<Response> {
+pub(crate) async fn events(
+    State(state): State<AppState>,
+    JobPath(id): JobPath,
+    headers: HeaderMap,
+) -> Result<Response> {
     let ended = state.queue.get(id).await?.status.is_terminal();
     let after = last_event_id(&headers)?;
     if ended && after.is_some() && state.queue.events(id, after.as_deref(), Duration::ZERO).await?.is_empty() {

@@ -1,5 +1,8 @@
 //! Whether Icehaul and what it depends on are well, and the figures for Prometheus.
-use std::{collections::BTreeMap, time::{Duration, Instant}};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Json,

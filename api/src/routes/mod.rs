@@ -186,9 +186,11 @@ fn system() -> Vec<Operation> {
             .about("Figures for Prometheus")
             .media(health::PROMETHEUS)
             .reply::<String>(200, "The figures", &[]),
-        Operation::get("/openapi.json", "system", "openapi", pages::openapi)
-            .about("This document")
-            .reply::<Value>(200, "An OpenAPI 3.1 document", &[]),
+        Operation::get("/openapi.json", "system", "openapi", pages::openapi).about("This document").reply::<Value>(
+            200,
+            "An OpenAPI 3.1 document",
+            &[],
+        ),
     ]
 }
 

@@ -4,7 +4,7 @@ use icehaul_lake::Namespace;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{WhichCatalog, lake};
+use super::lake;
 use crate::{
     AppState, Result,
     extract::{NamespacePath, Params},

@@ -12,7 +12,7 @@ use crate::{AppState, Result};
 
 pub(crate) use list::{Namespaces, Page, TableNames, Tables, all, namespaces, tables};
 pub(crate) use rows::{Fingerprinted, Preview, WhichRows, WhichState, fingerprint, preview};
-pub(crate) use table::{Count, Metadata, SchemaReply, Snapshots, count, metadata, schema, snapshots};
+pub(crate) use table::{Count, Metadata, SchemaReply, SnapshotPage, Snapshots, count, metadata, schema, snapshots};
 
 /// Which catalog is meant.
 #[derive(Debug, Deserialize, JsonSchema)]

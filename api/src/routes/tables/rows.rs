@@ -107,7 +107,8 @@ pub(crate) async fn fingerprint(
     let table = load(&state, which.catalog.as_deref(), &name).await?;
     let asked = snapshot(which.snapshot_id.as_deref())?;
     let at = asked.map_or(At::Current, At::Snapshot);
-    let columns: Option<Vec<String>> = which.columns.map(|names| names.split(',').map(|n| n.trim().to_owned()).collect());
+    let columns: Option<Vec<String>> =
+        which.columns.map(|names| names.split(',').map(|n| n.trim().to_owned()).collect());
     let print = bounded(&state, async { Ok(table.fingerprint(at, columns.as_deref()).await?) }).await?;
     Ok(Json(Fingerprinted {
         table: name.to_string(),

@@ -233,7 +233,13 @@ pub(crate) async fn snapshots(
     let rest = count - start;
     let snapshots: Vec<Snapshot> = all.into_iter().skip(start).take(limit).map(Snapshot::from).collect();
     let next_cursor = snapshots.last().filter(|_| rest > limit).map(|last| last.snapshot_id.clone());
-    Ok(Json(Snapshots { table: name.to_string(), current_snapshot_id: current_snapshot(&table), snapshots, count, next_cursor }))
+    Ok(Json(Snapshots {
+        table: name.to_string(),
+        current_snapshot_id: current_snapshot(&table),
+        snapshots,
+        count,
+        next_cursor,
+    }))
 }
 
 #[cfg(test)]
