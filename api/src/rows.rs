@@ -267,3 +267,80 @@ impl Writer {
 fn of<T>(value: i64, time: impl Fn(i64) -> T) -> (i64, T) {
     (value, time(value))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::builder::{Int32Builder, MapBuilder, StringBuilder};
+    use arrow_array::*;
+    use futures::stream;
+
+    use super::*;
+
+    async fn json_of(columns: Vec<(&str, ArrayRef)>, limit: usize, bytes: usize) -> serde_json::Value {
+        let batch = RecordBatch::try_from_iter(columns).expect("batch");
+        let batches = Batches { schema: batch.schema(), stream: stream::iter([Ok(batch)]).boxed() };
+        let set = collect(batches, limit, bytes).await.expect("rows");
+        serde_json::to_value(set).expect("json")
+    }
+
+    async fn cell(array: impl Array + 'static) -> serde_json::Value {
+        json_of(vec![("c", Arc::new(array))], 1, 1000).await["rows"][0][0].clone()
+    }
+
+    #[tokio::test]
+    async fn numbers_stay_numbers_only_where_they_are_exact() {
+        assert_eq!(cell(Int64Array::from(vec![EXACT as i64])).await, 9_007_199_254_740_991_u64);
+        assert_eq!(cell(Int64Array::from(vec![-(EXACT as i64) - 1])).await, "-9007199254740992");
+        assert_eq!(cell(UInt64Array::from(vec![u64::MAX])).await, "18446744073709551615");
+        let decimal = Decimal128Array::from(vec![12345]).with_precision_and_scale(10, 2).expect("decimal");
+        assert_eq!(cell(decimal).await, "123.45");
+        assert_eq!(cell(Float32Array::from(vec![0.1])).await.to_string(), "0.1");
+        assert_eq!(cell(Float64Array::from(vec![f64::NAN])).await, "NaN");
+        assert_eq!(cell(Float64Array::from(vec![f64::NEG_INFINITY])).await, "-Infinity");
+        assert_eq!(cell(Int8Array::from(vec![None])).await, serde_json::Value::Null);
+    }
+
+    #[tokio::test]
+    async fn times_and_bytes_are_text() {
+        let at = TimestampMicrosecondArray::from(vec![1_500_000]);
+        assert_eq!(cell(at.clone()).await, "1970-01-01T00:00:01.500");
+        assert_eq!(cell(at.with_timezone("+00:00")).await, "1970-01-01T00:00:01.500Z");
+        assert_eq!(cell(TimestampMicrosecondArray::from(vec![i64::MAX])).await, "9223372036854775807");
+        assert_eq!(cell(Date32Array::from(vec![19_000])).await, "2022-01-08");
+        assert_eq!(cell(Time64MicrosecondArray::from(vec![1])).await, "00:00:00.000001");
+        assert_eq!(cell(BinaryArray::from(vec![b"\x00\xff".as_slice()])).await, "00ff");
+        let uuid = FixedSizeBinaryArray::try_from_iter([[0x12; 16]].into_iter()).expect("uuid");
+        assert_eq!(cell(uuid).await, "12121212-1212-1212-1212-121212121212");
+        assert_eq!(cell(StringViewArray::from(vec!["\"\u{1}</script>"])).await, "\"\u{1}</script>");
+    }
+
+    #[tokio::test]
+    async fn nested_values_keep_their_shape() {
+        let list = ListArray::from_iter_primitive::<Int32Type, _, _>([Some([Some(1), None])]);
+        assert_eq!(cell(list).await, serde_json::json!([1, null]));
+        let field = |name: &str| arrow_schema::Field::new(name, DataType::Int32, true);
+        let number: ArrayRef = Arc::new(Int32Array::from(vec![7]));
+        let row = StructArray::from(vec![(Arc::new(field("a")), number.clone()), (Arc::new(field("b")), number)]);
+        assert_eq!(cell(row).await, serde_json::json!({"a": 7, "b": 7}));
+        let mut map = MapBuilder::new(None, StringBuilder::new(), Int32Builder::new());
+        map.keys().append_value("k");
+        map.values().append_value(1);
+        map.append(true).expect("entry");
+        assert_eq!(cell(map.finish()).await, serde_json::json!([["k", 1]]));
+    }
+
+    #[tokio::test]
+    async fn a_reply_is_cut_by_rows_and_by_bytes_and_says_so() {
+        let column = || -> Vec<(&str, ArrayRef)> { vec![("n", Arc::new(Int32Array::from_iter_values(100..200)))] };
+        let all = json_of(column(), 100, 10_000).await;
+        assert_eq!((&all["row_count"], &all["truncated"]), (&100.into(), &false.into()));
+        assert_eq!(all["columns"], serde_json::json!([{"name": "n", "type": "Int32"}]));
+        let some = json_of(column(), 99, 10_000).await;
+        assert_eq!((&some["row_count"], &some["truncated"]), (&99.into(), &true.into()));
+        let few = json_of(column(), 100, 13).await;
+        assert_eq!((&few["row_count"], &few["truncated"]), (&3.into(), &true.into()));
+        assert_eq!(few["rows"], serde_json::json!([[100], [101], [102]]));
+    }
+}

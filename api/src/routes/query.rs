@@ -56,12 +56,7 @@ pub(crate) async fn query(State(state): State<AppState>, JsonBody(body): JsonBod
     let timeout = query.timeout_seconds.map_or(DEFAULT_TIMEOUT, seconds).min(state.config.query_timeout());
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT) as usize;
     let started = Instant::now();
-    let run = async {
-        let batches = sql::query(&state.lakes, &query.sql, timeout).await?;
-        rows::collect(batches, limit, state.config.max_result_bytes).await
-    };
-    match tokio::time::timeout(timeout, run).await {
-        Ok(result) => result.map(|result| Json(result.took(started.elapsed()))),
-        Err(_) => Err(Error::new(Code::QueryTimeout, format!("the query took longer than {timeout:?}")).into()),
-    }
+    let batches = sql::query(&state.lakes, &query.sql, timeout).await?;
+    let result = rows::collect(batches, limit, state.config.max_result_bytes).await?;
+    Ok(Json(result.took(started.elapsed())))
 }
