@@ -1,2 +1,3 @@
 //! Icehaul's integration tests: one binary, a module per capability, against real servers (`test.sh` starts them).
+mod api;
 mod tidy;
