@@ -1,0 +1,2 @@
+//! What Icehaul promises, tested against real servers.
+mod postgres;
