@@ -9,7 +9,7 @@ use icehaul_tests::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::files_below;
+use crate::{connection, files_below};
 
 const ROWS: u64 = 30_000;
 
@@ -23,10 +23,10 @@ struct Cluster {
 
 impl Cluster {
     async fn start() -> Self {
-        let redis = RedisServer::start().await;
-        let database = Database::create().await;
+        let redis = RedisServer::start().expect("redis-server");
+        let database = Database::new().await;
         database
-            .execute(&format!("create table orders as select g::bigint as id, 'n' || g as name from generate_series(1, {ROWS}) g"))
+            .run(&format!("create table orders as select g::bigint as id, 'n' || g as name from generate_series(1, {ROWS}) g"))
             .await;
         let data = TempDir::new().expect("folder");
         let env = environment(&redis, data.path());
@@ -41,11 +41,10 @@ impl Cluster {
     }
 
     fn request(&self) -> Value {
-        let mut body = self.database.request();
+        let mut body = connection(&self.database);
         for (name, value) in [("table", "orders"), ("table_name", "orders"), ("namespace", "raw")] {
             body[name] = value.into();
         }
-        body["allow_superuser"] = true.into();
         body
     }
 
@@ -112,17 +111,16 @@ async fn a_worker_that_sleeps_through_its_lease_commits_nothing_when_it_wakes() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn up_is_killed_and_its_redis_is_taken_up_again() {
-    let database = Database::create().await;
-    database.execute("create table orders as select g::bigint as id from generate_series(1, 1000) g").await;
+    let database = Database::new().await;
+    database.run("create table orders as select g::bigint as id from generate_series(1, 1000) g").await;
     let data = TempDir::new().expect("folder");
     let lease = ("ICEHAUL_QUEUE__LEASE_SECONDS", "2".to_owned());
     let failpoint = ("ICEHAUL_FAILPOINTS", "commit.before_swap=exit".to_owned());
     let mut first = Icehaul::up(data.path(), &[lease.clone(), failpoint]).await;
-    let mut body = database.request();
+    let mut body = connection(&database);
     for (name, value) in [("table", "orders"), ("table_name", "orders"), ("namespace", "raw")] {
         body[name] = value.into();
     }
-    body["allow_superuser"] = true.into();
     let id = first.submit(&body).await;
     first.process.ended().await;
     let mut second = Icehaul::up(data.path(), &[lease]).await;

@@ -4,6 +4,14 @@ mod load;
 mod postgres;
 mod tidy;
 
+/// The fields of a request that say where a test's database is.
+fn connection(database: &icehaul_tests::postgres::Database) -> serde_json::Value {
+    serde_json::json!({
+        "host": database.host, "port": database.port, "database": database.name,
+        "user": icehaul_tests::postgres::OWNER, "password": icehaul_tests::postgres::OWNER_PASSWORD,
+    })
+}
+
 /// All files below a folder, sorted; none if it is not there.
 fn files_below(folder: &std::path::Path) -> Vec<String> {
     let mut files = Vec::new();
