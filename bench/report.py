@@ -45,7 +45,8 @@ def pg2m():
     ours, proven, duckdb = (median(runs, "cpu", peer) for peer in ("icehaul", "icehaul-checksum", "duckdb-native"))
     rows = 2_000_000
     lines = ["## PostgreSQL to Iceberg: the peers' `orders`, 2 million rows, 9 columns", table.replace("\n### pg2m\n", "").replace("### limit", "### The floor"), ""]
-    lines += ["| goal | measured | |", "|---|---|---|"]
+    short = [run for run in runs if run["peer"].startswith("icehaul") and (run["rc"] or run.get("rows") != rows)]
+    lines += ["| goal | measured | |", "|---|---|---|", goal("every run of ours ends well with 2,000,000 rows", f"{len(short)} do not", not short)]
     if ours and duckdb:
         lines.append(goal("rows per CPU-second, at least DuckDB's (goal: 1.2 times)", f"{rows / ours:,.0f} : {rows / duckdb:,.0f} = {duckdb / ours:.2f}", duckdb / ours >= 1))
     ingestr = median(runs, "cpu", "ingestr")
@@ -60,8 +61,10 @@ def pg2m():
     if job and job_proven:
         lines.append(goal("with checksum, at most 1.25 times our own wall time", f"{job_proven:.2f} s : {job:.2f} s = {job_proven / job:.2f} (CPU {proven / ours:.2f})", job_proven / job <= 1.25))
     contents = {peer: {key: check.get(key) for key in ("rows", "sum_price", "sum_id", "null_status")} for peer, check in verified(runs).items()}
-    same = len({json.dumps(content) for content in contents.values()}) == 1
-    lines.append(goal("the same content as every peer's (rows, sums, nulls; read by PyIceberg)", f"{len(contents)} tables", same))
+    missing = {"icehaul", "icehaul-checksum"} - contents.keys()
+    same = len({json.dumps(content) for content in contents.values()}) == 1 and not missing
+    lines.append(goal("the same content as every peer's (rows, sums, nulls; read by PyIceberg)",
+                      f"{len(contents)} tables" + "".join(f"; none of {peer}" for peer in sorted(missing)), same))
     if not same:
         lines += ["", *(f"- {peer}: {content}" for peer, content in contents.items())]
     return "\n".join(lines) + "\n"
@@ -79,14 +82,15 @@ def tpch():
             lines.append(f"| {peer} | FAILED | | | | | | |")
             continue
         middle = {key: median(runs, key, peer) for key in ("wall", "job_seconds", "cpu", "other_cpu")}
-        wrong = "" if all(run["rows"] == TPCH_ROWS for run in good) else " ROWS!"
+        wrong = "" if all(run.get("rows") == TPCH_ROWS for run in good) else " ROWS!"
         lines.append(f"| {peer} | {len(good)} | {middle['wall']:.2f} | {middle['job_seconds']:.2f} | {middle['cpu']:.2f} | {TPCH_ROWS / middle['cpu']:,.0f}{wrong} | "
                      f"{max(run['worker_peak_mb'] for run in good)} | {middle['other_cpu']:.0%} |")
     cpu = median(runs, "cpu", "icehaul")
     if cpu:
         rate = TPCH_ROWS / cpu
         lines += ["", "| goal | measured | |", "|---|---|---|",
-                  goal("at least 500,000 rows per CPU-second", f"{rate:,.0f}; the best published figure is {PUBLISHED['tpch']:,}", rate >= 500_000)]
+                  goal("at least 500,000 rows per CPU-second", f"{rate:,.0f}; the best published figure is {PUBLISHED['tpch']:,}",
+                       rate >= 500_000 and all(run.get("rows") == TPCH_ROWS for run in runs))]
     return "\n".join(lines) + "\n"
 
 

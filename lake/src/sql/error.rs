@@ -35,6 +35,12 @@ fn own(error: &DataFusionError) -> Option<&Error> {
 /// The message without DataFusion's own layers.
 fn plain(error: &DataFusionError) -> String {
     let text = error.strip_backtrace();
-    let known = ["Error during planning: ", "Schema error: ", "Execution error: ", "This feature is not implemented: ", "Arrow error: "];
+    let known = [
+        "Error during planning: ",
+        "Schema error: ",
+        "Execution error: ",
+        "This feature is not implemented: ",
+        "Arrow error: ",
+    ];
     known.iter().fold(text, |text, layer| text.strip_prefix(layer).map(str::to_owned).unwrap_or(text))
 }

@@ -22,7 +22,10 @@ use datafusion::{
     },
     common::TableReference,
     execution::{
-        SessionStateBuilder, disk_manager::{DiskManagerBuilder, DiskManagerMode}, memory_pool::GreedyMemoryPool, runtime_env::RuntimeEnvBuilder,
+        SessionStateBuilder,
+        disk_manager::{DiskManagerBuilder, DiskManagerMode},
+        memory_pool::GreedyMemoryPool,
+        runtime_env::RuntimeEnvBuilder,
     },
     physical_plan::execute_stream,
     prelude::{SQLOptions, SessionConfig, SessionContext},
@@ -46,7 +49,8 @@ const MEMORY_BYTES: usize = 256 << 20;
 /// [`crate::Kind::QueryTimeout`].
 pub async fn query(lakes: &Lakes, sql: &str, timeout: Duration) -> Result<Batches> {
     let deadline = Instant::now() + timeout;
-    let late = move || Error::new(Kind::QueryTimeout, format!("the query took longer than {} s", timeout.as_secs_f64()));
+    let late =
+        move || Error::new(Kind::QueryTimeout, format!("the query took longer than {} s", timeout.as_secs_f64()));
     let Batches { schema, stream } = timeout_at(deadline, start(lakes, sql)).await.map_err(|_| late())??;
     let stream = futures::stream::unfold(Some(stream), move |stream| async move {
         let mut stream = stream?;

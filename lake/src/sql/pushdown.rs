@@ -11,7 +11,9 @@ use iceberg::{
 /// The same condition, if it is made of comparisons of columns with literals.
 pub fn predicate(expr: &Expr) -> Option<Predicate> {
     match expr {
-        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => Some(predicate(left)?.and(predicate(right)?)),
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
+            Some(predicate(left)?.and(predicate(right)?))
+        }
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => Some(predicate(left)?.or(predicate(right)?)),
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => match (column(left), column(right)) {
             (Some(column), None) => compare(column, *op, datum(right)?),
@@ -56,7 +58,9 @@ fn datum(expr: &Expr) -> Option<Datum> {
         ScalarValue::Boolean(Some(v)) => Datum::bool(*v),
         ScalarValue::Int32(Some(v)) => Datum::int(*v),
         ScalarValue::Int64(Some(v)) => Datum::long(*v),
-        ScalarValue::Utf8(Some(v)) | ScalarValue::LargeUtf8(Some(v)) | ScalarValue::Utf8View(Some(v)) => Datum::string(v),
+        ScalarValue::Utf8(Some(v)) | ScalarValue::LargeUtf8(Some(v)) | ScalarValue::Utf8View(Some(v)) => {
+            Datum::string(v)
+        }
         ScalarValue::Date32(Some(v)) => Datum::date(*v),
         ScalarValue::TimestampMicrosecond(Some(v), None) => Datum::timestamp_micros(*v),
         ScalarValue::TimestampMicrosecond(Some(v), Some(_)) => Datum::timestamptz_micros(*v),

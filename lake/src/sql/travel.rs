@@ -107,7 +107,9 @@ impl Clause<'_> {
             // Without a zone it is UTC.
             Self::Timestamp(text) => match string_to_datetime(&chrono::Utc, text) {
                 Ok(time) => Ok(format!("ms={}", time.timestamp_millis())),
-                Err(_) => Err(Error::new(Kind::InvalidQuery, format!("`{text}` is no time: write 2026-01-31 12:00:00"))),
+                Err(_) => {
+                    Err(Error::new(Kind::InvalidQuery, format!("`{text}` is no time: write 2026-01-31 12:00:00")))
+                }
             },
         }
     }
