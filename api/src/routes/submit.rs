@@ -61,6 +61,7 @@ fn new_job(id: JobId, spec: JobSpec, idempotency: Option<(String, String)>, stat
         run_at: options.run_at,
         max_attempts: options.max_attempts,
         labels: options.labels,
+        batch: None,
         idempotency,
     })
 }
