@@ -22,6 +22,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
 clean_up() {
+    [ -d "$RUN" ] || return 0
     [ -z "$CHILD" ] || kill -TERM -- "-$CHILD" 2>/dev/null || true
     [ ! -d "$RUN/postgres/data" ] || pg_stop "$RUN/postgres"
     stop_leftovers
@@ -82,6 +83,7 @@ main() {
     else
         skip "HTTP contract: in the full tier only"
     fi
+    clean_up
     closing
 }
 
