@@ -96,7 +96,8 @@ impl Serve {
                 .map_err(|e| Failure::new(format!("cannot listen on {}: {e}", config.api.bind)))?;
             let address = listener.local_addr().unwrap_or(config.api.bind);
             let state =
-                AppState::new(queue.clone(), sealer.clone(), lakes.clone(), registry.clone(), config.api.clone());
+                AppState::new(queue.clone(), sealer.clone(), lakes.clone(), registry.clone(), config.api.clone())
+                    .map_err(|e| Failure::new(format!("the figures of the API cannot be registered: {e}")))?;
             let shutdown = shutdown.clone();
             parts.spawn(async move {
                 icehaul_api::serve(listener, state, shutdown).await.map_err(|e| format!("the API ended: {e}"))

@@ -9,7 +9,7 @@ use icehaul_tests::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::files_below;
+use crate::{connection, files_below};
 
 const ROWS: u64 = 30_000;
 
@@ -23,10 +23,10 @@ struct Cluster {
 
 impl Cluster {
     async fn start() -> Self {
-        let redis = RedisServer::start().await;
-        let database = Database::create().await;
+        let redis = RedisServer::start().expect("redis-server");
+        let database = Database::new().await;
         database
-            .execute(&format!("create table orders as select g::bigint as id, 'n' || g as name from generate_series(1, {ROWS}) g"))
+            .run(&format!("create table orders as select g::bigint as id, 'n' || g as name from generate_series(1, {ROWS}) g"))
             .await;
         let data = TempDir::new().expect("folder");
         let env = environment(&redis, data.path());
@@ -41,11 +41,10 @@ impl Cluster {
     }
 
     fn request(&self) -> Value {
-        let mut body = self.database.request();
+        let mut body = connection(&self.database);
         for (name, value) in [("table", "orders"), ("table_name", "orders"), ("namespace", "raw")] {
             body[name] = value.into();
         }
-        body["allow_superuser"] = true.into();
         body
     }
 
@@ -86,43 +85,47 @@ async fn a_worker_that_dies_at_any_step_costs_no_row_and_doubles_none() {
     }
 }
 
+/// Stopped before it asks whether it may commit, or after it was told yes: both come too late.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_sleeps_through_its_lease_commits_nothing_when_it_wakes() {
-    let cluster = Cluster::start().await;
-    let sleeper = cluster.worker("commit.before_permission=stop").await;
-    let id = cluster.icehaul.submit(&cluster.request()).await;
-    // The sleeper stops itself right before its commit; the heir gets the job when the lease is over.
-    while cluster.icehaul.get(&format!("/jobs/{id}")).await.1["progress"]["phase"] != "committing" {
-        tokio::task::yield_now().await;
+    for failpoint in ["commit.before_swap", "commit.permitted"] {
+        let cluster = Cluster::start().await;
+        let sleeper = cluster.worker(&format!("{failpoint}=stop")).await;
+        let id = cluster.icehaul.submit(&cluster.request()).await;
+        while cluster.icehaul.get(&format!("/jobs/{id}")).await.1["progress"]["phase"] != "committing" {
+            tokio::task::yield_now().await;
+        }
+        let heir = cluster.worker("").await;
+        let job = cluster.icehaul.ended(&id).await;
+        assert_eq!((&job["status"], &job["attempt"]), (&json!("succeeded"), &json!(2)), "{failpoint}: {job:#}");
+        drop(heir);
+        sleeper.signal("CONT");
+        // The woken worker is alone, and done with the old attempt before it stops at the next one.
+        let next = cluster.icehaul.submit(&cluster.request()).await;
+        while cluster.icehaul.get(&format!("/jobs/{next}")).await.1["progress"]["phase"] != "committing" {
+            tokio::task::yield_now().await;
+        }
+        drop(sleeper);
+        let _heir = cluster.worker("").await;
+        assert_eq!(cluster.icehaul.ended(&next).await["status"], "succeeded");
+        let first = cluster.icehaul.get(&format!("/jobs/{id}")).await.1;
+        assert_eq!((&first["status"], &first["result"]), (&json!("succeeded"), &job["result"]));
+        cluster.check(2).await;
     }
-    let _heir = cluster.worker("").await;
-    let job = cluster.icehaul.ended(&id).await;
-    assert_eq!((&job["status"], &job["attempt"]), (&json!("succeeded"), &json!(2)), "{job:#}");
-    sleeper.signal("CONT");
-    // The woken worker is done with the old attempt when it takes a new job.
-    for _ in 0..4 {
-        cluster.icehaul.submit(&cluster.request()).await;
-    }
-    let (_, jobs) = cluster.icehaul.get("/jobs").await;
-    for job in jobs["jobs"].as_array().expect("jobs") {
-        cluster.icehaul.ended(job["job_id"].as_str().expect("id")).await;
-    }
-    cluster.check(5).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn up_is_killed_and_its_redis_is_taken_up_again() {
-    let database = Database::create().await;
-    database.execute("create table orders as select g::bigint as id from generate_series(1, 1000) g").await;
+    let database = Database::new().await;
+    database.run("create table orders as select g::bigint as id from generate_series(1, 1000) g").await;
     let data = TempDir::new().expect("folder");
     let lease = ("ICEHAUL_QUEUE__LEASE_SECONDS", "2".to_owned());
     let failpoint = ("ICEHAUL_FAILPOINTS", "commit.before_swap=exit".to_owned());
     let mut first = Icehaul::up(data.path(), &[lease.clone(), failpoint]).await;
-    let mut body = database.request();
+    let mut body = connection(&database);
     for (name, value) in [("table", "orders"), ("table_name", "orders"), ("namespace", "raw")] {
         body[name] = value.into();
     }
-    body["allow_superuser"] = true.into();
     let id = first.submit(&body).await;
     first.process.ended().await;
     let mut second = Icehaul::up(data.path(), &[lease]).await;

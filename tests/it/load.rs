@@ -4,7 +4,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::files_below;
+use crate::{connection, files_below};
 
 /// A database, a data directory, and Icehaul on both.
 struct Stand {
@@ -14,7 +14,7 @@ struct Stand {
 }
 
 async fn stand() -> Stand {
-    let database = Database::create().await;
+    let database = Database::new().await;
     let data = TempDir::new().expect("folder");
     let icehaul = Icehaul::up(data.path(), &[]).await;
     Stand { database, data, icehaul }
@@ -23,8 +23,7 @@ async fn stand() -> Stand {
 impl Stand {
     /// A load of `orders` with more fields.
     fn request(&self, fields: Value) -> Value {
-        let mut body = self.database.request();
-        body["allow_superuser"] = true.into();
+        let mut body = connection(&self.database);
         body["table_name"] = "orders".into();
         body["namespace"] = "raw".into();
         for (name, value) in fields.as_object().expect("fields") {
@@ -47,7 +46,7 @@ const ORDERS: &str = "create table orders as select g::bigint as id, (g % 7)::in
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_arrives_exactly_and_says_so() {
     let stand = stand().await;
-    stand.database.execute(ORDERS).await;
+    stand.database.run(ORDERS).await;
     let result = stand.icehaul.loaded(&stand.request(json!({"table": "orders", "verify": "checksum"}))).await;
     assert_eq!(result["rows_loaded"], 50_000);
     assert_eq!(result["columns"], json!(["id", "customer", "name", "amount", "at"]));
@@ -68,7 +67,7 @@ async fn a_table_arrives_exactly_and_says_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn append_overwrite_and_incremental_do_what_they_say() {
     let stand = stand().await;
-    stand.database.execute(ORDERS).await;
+    stand.database.run(ORDERS).await;
     let count = "select count(*), count(distinct id) from raw.orders";
     stand.icehaul.loaded(&stand.request(json!({"table": "orders", "where": "id <= 100"}))).await;
     stand.icehaul.loaded(&stand.request(json!({"query": "select * from orders where id <= 50"}))).await;
@@ -81,7 +80,7 @@ async fn append_overwrite_and_incremental_do_what_they_say() {
     assert_eq!(stand.icehaul.loaded(&step).await["cursor"], json!({"column": "id", "from": null, "to": "50000"}));
     let again = stand.icehaul.loaded(&step).await;
     assert_eq!((&again["unchanged"], &again["rows_loaded"]), (&json!(true), &json!(0)));
-    stand.database.execute("insert into orders select id + 50000, customer, name, amount, at from orders where id <= 10").await;
+    stand.database.run("insert into orders select id + 50000, customer, name, amount, at from orders where id <= 10").await;
     assert_eq!(stand.icehaul.loaded(&step).await["rows_loaded"], 10);
     let steps = stand.icehaul.rows("select count(*), count(distinct id), max(id) from raw.steps").await;
     assert_eq!(steps, [json!([50_010, 50_010, 50_010])]);
@@ -90,7 +89,7 @@ async fn append_overwrite_and_incremental_do_what_they_say() {
 #[tokio::test(flavor = "multi_thread")]
 async fn eight_loads_into_one_table_make_eight_snapshots() {
     let stand = stand().await;
-    stand.database.execute(ORDERS).await;
+    stand.database.run(ORDERS).await;
     let mut ids = Vec::new();
     for part in 0..8 {
         let query = format!("select * from orders where id % 8 = {part}");
@@ -117,7 +116,7 @@ async fn no_rows_still_make_the_table() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_read_leaves_nothing_behind() {
     let stand = stand().await;
-    stand.database.execute(ORDERS).await;
+    stand.database.run(ORDERS).await;
     let proxy = Proxy::before(format!("{}:{}", stand.database.host, stand.database.port)).await;
     let request = |fields: Value| {
         let mut body = stand.request(fields);
@@ -157,7 +156,7 @@ async fn a_broken_read_leaves_nothing_behind() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_carried_is_refused_by_name() {
     let stand = stand().await;
-    stand.database.execute("create table wide as select g as id from generate_series(1, 20) g").await;
+    stand.database.run("create table wide as select g as id from generate_series(1, 20) g").await;
     let cases = [
         ("select id as a, id as a from wide", "duplicate_column", "`a`"),
         ("select id, 'infinity'::date as d from wide where id = 3", "unrepresentable_value", "`d`"),
@@ -197,7 +196,7 @@ async fn sixteen_hundred_columns_and_partitions_work() {
     assert_eq!(result["columns"].as_array().map(Vec::len), Some(1600));
     assert_eq!(stand.icehaul.rows("select count(*), sum(c1599) from raw.wide").await, [json!([10, 15_990])]);
 
-    stand.database.execute(ORDERS).await;
+    stand.database.run(ORDERS).await;
     let by = json!({"table": "orders", "partition_by": ["day(at)", "bucket(4, customer)"], "compression": "snappy", "verify": "checksum"});
     stand.icehaul.loaded(&stand.request(by)).await;
     assert_eq!(stand.icehaul.rows("select count(*), count(distinct id) from raw.orders").await, [json!([50_000, 50_000])]);
@@ -207,7 +206,7 @@ async fn sixteen_hundred_columns_and_partitions_work() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_load_can_be_cancelled() {
     let stand = stand().await;
-    stand.database.execute(ORDERS).await;
+    stand.database.run(ORDERS).await;
     let slow = "select g as id, pg_sleep(0.01)::text as pause from generate_series(1, 100000) g";
     let id = stand.icehaul.submit(&stand.request(json!({"query": slow}))).await;
     while stand.icehaul.get(&format!("/jobs/{id}")).await.1["status"] == "queued" {
@@ -221,7 +220,7 @@ async fn a_running_load_can_be_cancelled() {
     assert_eq!(files_below(&stand.data.path().join("warehouse")), Vec::<String>::new());
     let running = "select count(*) from pg_stat_activity where query like '%generate_series(1, 100000)%' and pid <> pg_backend_pid() and state = 'active'";
     for _ in 0..200 {
-        if stand.database.value(running).await == "0" {
+        if stand.database.owner().await.query_one(running, &[]).await.expect("count").get::<_, i64>(0) == 0 {
             return;
         }
         tokio::task::yield_now().await;

@@ -6,6 +6,8 @@ mod history;
 mod measure;
 mod plan;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
