@@ -34,8 +34,10 @@ pub enum Event {
     Retry,
     /// Its attempt failed for good, or no attempt is left.
     Fail,
-    /// It is handed back without spending an attempt (drain, snooze).
+    /// It is handed back without spending an attempt (drain).
     HandBack,
+    /// It is handed back without spending an attempt, and waits for a time (rate limits).
+    Snooze,
     /// Its worker's lease ran out and attempts are left.
     LeaseExpired,
     /// A person stops it.
@@ -84,7 +86,7 @@ impl Status {
             (S::Scheduled | S::Retrying, E::Due) => S::Queued,
             (S::Queued, E::Claim) => S::Running,
             (S::Running, E::Succeed) => S::Succeeded,
-            (S::Running, E::Retry) => S::Retrying,
+            (S::Running, E::Retry | E::Snooze) => S::Retrying,
             (S::Running, E::Fail) => S::Failed,
             (S::Running, E::HandBack) => S::Queued,
             (S::Running, E::LeaseExpired) => S::Queued,
@@ -102,7 +104,18 @@ mod tests {
 
     fn event() -> impl Strategy<Value = Event> {
         use Event::*;
-        proptest::sample::select(vec![Due, Claim, Succeed, Retry, Fail, HandBack, LeaseExpired, Cancel, RunAgain])
+        proptest::sample::select(vec![
+            Due,
+            Claim,
+            Succeed,
+            Retry,
+            Fail,
+            HandBack,
+            Snooze,
+            LeaseExpired,
+            Cancel,
+            RunAgain,
+        ])
     }
 
     proptest! {

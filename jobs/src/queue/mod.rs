@@ -1,8 +1,15 @@
-//! The queue: what it promises. `redis.rs` and the scripts beside it keep the promises, `suite.rs` states them as tests.
+//! The queue: what it promises. `redis.rs` and the scripts in `lua/` keep the promises; `tests/it/queue` states them as
+//! tests against a real Redis.
 //!
 //! A job that was accepted ends exactly once. Every move is one script on Redis' clock that checks the job's status and
 //! the epoch of its lease.
+mod connection;
+mod document;
+mod events;
+mod list;
 mod redis;
+mod script;
+mod stats;
 
 use std::collections::BTreeMap;
 
@@ -15,7 +22,7 @@ pub use self::redis::Queue;
 use crate::{Code, Error, JobId, ProgressSnapshot, Status, spec::Priority};
 
 /// The queue's part of the configuration (`queue`).
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct QueueConfig {
     /// The hash tag under which all keys lie: two systems with different names share one Redis.
@@ -63,6 +70,8 @@ pub struct NewJob {
     pub max_attempts: u32,
     /// To find it by.
     pub labels: BTreeMap<String, String>,
+    /// The job that made it.
+    pub batch: Option<JobId>,
     /// The caller's key, and a hash of the request that came with it.
     pub idempotency: Option<(String, String)>,
 }

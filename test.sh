@@ -1,0 +1,108 @@
+#!/usr/bin/env bash
+# Checks everything:             ./test.sh
+# Checks what is quickly checked: ./test.sh fast     (leaves out the tests whose name contains `slow_`, and the HTTP contract's generated cases)
+#
+# Installs what is missing (root or sudo), runs every check even if an earlier one failed, and stops what was started, also when it is
+# interrupted. The tests start their PostgreSQL and Redis themselves, on private ports.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/scripts/lib.sh"
+cd "$ROOT"
+
+TIER=${1:-full}
+case $TIER in fast | full) ;; *) die "usage: ./test.sh [fast|full]" ;; esac
+
+RUN=$(mktemp -d "${TMPDIR:-/tmp}/icehaul-test.XXXXXX")
+CHILD=
+RESULTS=()
+FAILED=0
+chmod 755 "$RUN"
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+clean_up() {
+    [ -d "$RUN" ] || return 0
+    [ -z "$CHILD" ] || kill -TERM -- "-$CHILD" 2>/dev/null || true
+    stop_leftovers
+    rm -rf "$RUN"
+}
+
+# Servers that a test left behind work in a folder below RUN (TMPDIR of the tests); nothing else does.
+stop_leftovers() {
+    local process
+    for process in $(processes_in "$RUN"); do
+        say "stopping a left-over process: $process $(tr '\0' ' ' 2>/dev/null <"/proc/$process/cmdline" | cut -c1-80)"
+        kill -KILL "$process" 2>/dev/null || true
+    done
+}
+
+# check TEXT COMMAND…: runs it in a process group of its own, so that an interrupt ends it at once; notes its end and its time.
+check() {
+    local what=$1 start=$SECONDS result=ok
+    shift
+    printf '\n==> %s\n' "$what"
+    set -m
+    ("$@") </dev/null &
+    CHILD=$!
+    set +m
+    wait "$CHILD" || result=FAILED
+    CHILD=
+    [ "$result" = ok ] || FAILED=$((FAILED + 1))
+    RESULTS+=("$(printf '%-7s %5d s  %s' "$result" $((SECONDS - start)) "$what")")
+}
+
+skip() { RESULTS+=("$(printf 'skipped          %s' "$1")"); }
+
+main() {
+    say "Icehaul's checks ($TIER); builds in $CARGO_TARGET_DIR"
+    step "Install what is missing" install python3-venv:ensurepip openssl:openssl shellcheck:shellcheck git:git
+    step "Python environment" python_env
+    export ICEHAUL_TEST_PYTHON=$CACHE/venv/bin/python
+
+    check "Format" cargo fmt --check
+    check "Shell scripts" shell_scripts
+    check "Licences of the dependencies" ./scripts/licenses.sh
+    if have cargo-deny; then
+        check "cargo-deny" cargo deny --locked check licenses bans sources
+    else
+        skip "cargo-deny: not installed (licences and banned crates are checked without it)"
+    fi
+    check "Clippy" cargo clippy --locked --workspace --all-targets -- -D warnings
+    check "Build the program" cargo build --locked
+    check "Build the tests" cargo test --locked --workspace --no-run
+
+    mkdir "$RUN/tmp" # the tests' servers have their data here
+    export TMPDIR=$RUN/tmp
+    check "Tests" rust_tests
+    check "Fingerprint: the Python implementation's vectors" "$ICEHAUL_TEST_PYTHON" tests/py/fingerprint.py vectors
+    if [ "$TIER" = full ]; then
+        check "HTTP contract: OpenAPI document and generated cases" ./scripts/http_contract.sh "$CARGO_TARGET_DIR/debug/icehaul" "$RUN/tmp/http"
+    else
+        skip "HTTP contract: in the full tier only"
+    fi
+    clean_up
+    closing
+}
+
+shell_scripts() { git ls-files -z --cached --others --exclude-standard '*.sh' .ci/run | xargs -0 shellcheck -x; }
+
+rust_tests() {
+    if [ "$TIER" = full ]; then
+        cargo test --locked --workspace --no-fail-fast
+    else
+        cargo test --locked --workspace --no-fail-fast -- --skip slow_
+    fi
+}
+
+closing() {
+    printf '\n%s\n\n' "$(printf '%s\n' "${RESULTS[@]}")"
+    if [ "$FAILED" = 0 ]; then
+        say "All checks of the $TIER tier passed in $SECONDS s."
+    else
+        say "$FAILED of ${#RESULTS[@]} checks FAILED ($SECONDS s)."
+        exit 1
+    fi
+}
+
+main
