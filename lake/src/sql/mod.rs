@@ -7,8 +7,6 @@ mod error;
 mod provider;
 mod pushdown;
 mod statement;
-#[cfg(test)]
-mod tests;
 mod travel;
 
 use std::{collections::BTreeMap, sync::Arc, thread::available_parallelism, time::Duration};

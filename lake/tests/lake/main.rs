@@ -1,3 +1,4 @@
 //! The lake against real catalogs and files: one binary, a file per capability.
 mod commit;
 mod help;
+mod sql;
