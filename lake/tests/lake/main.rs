@@ -1,3 +1,7 @@
 //! The lake against real catalogs and files: one binary, a file per capability.
 mod commit;
+mod files;
 mod help;
+mod python;
+mod race;
+mod schema;
