@@ -1,1 +1,27 @@
-//! wip
+//! What a job is, how it waits, and how it is done.
+//!
+//! A request body becomes a [`spec::JobSpec`]; the [`queue`] keeps it in Redis; a worker claims it and calls
+//! [`job::run`] with a [`Ctx`]; a [`source`] gives batches, the lake takes them, and the result says what is proven.
+
+pub mod config;
+mod ctx;
+mod error;
+pub mod job;
+pub mod queue;
+mod secret;
+pub mod source;
+pub mod spec;
+mod status;
+pub mod transform;
+
+pub use ctx::{Ctx, Progress, ProgressSnapshot, Stop, StopReason};
+pub use error::{Code, Error, FieldError, Result, Retry};
+pub use icehaul_lake::{TableName, fingerprint};
+pub use secret::{REDACTED, Sealer, Secret};
+pub use status::{Event, Status};
+
+/// A job's id: a UUIDv7 (RFC 9562), so ids sort by the time they were made.
+pub type JobId = uuid::Uuid;
+
+/// Rows under way on the jobs' side.
+pub type Batches = icehaul_lake::Batches<Error>;

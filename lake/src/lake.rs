@@ -1,5 +1,8 @@
 //! One catalog with its warehouse, and the named set of them.
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use iceberg::{NamespaceIdent, Runtime, TableIdent, spec::TableMetadata};
 
@@ -8,8 +11,9 @@ use crate::{
     WrittenFile,
     catalog::SqlCatalog,
     commit,
-    schema::Base,
+    schema::{self, Base},
     storage::{Storage, failed},
+    write,
 };
 
 /// One catalog and its warehouse. Cheap to clone.
@@ -115,6 +119,23 @@ impl Lake {
     pub async fn committed(&self, table: &TableName, operation: &str) -> Result<Option<Committed>> {
         let base = self.load(table).await?;
         Ok(base.and_then(|base| commit::find(&base.metadata, operation).map(|snapshot| Committed::of(&snapshot, true))))
+    }
+
+    /// The committed incremental cursor of a table's column; `None` if there is none or no such table.
+    ///
+    /// # Errors
+    /// [`crate::Kind::CatalogUnavailable`].
+    pub async fn cursor(&self, table: &TableName, column: &str) -> Result<Option<String>> {
+        Ok(self.load(table).await?.and_then(|base| schema::cursor(&base.metadata, column)))
+    }
+
+    /// Deletes what lies under `prefix` among a table's data: the leavings of earlier
+    /// attempts at an operation that has been published.
+    pub async fn discard_prefix(&self, table: &TableName, prefix: &str) {
+        if let Ok(Some(base)) = self.load(table).await {
+            let directory = format!("{}/{prefix}", write::data_location(&base.metadata));
+            self.storage.remove_under(&directory, &HashSet::new()).await;
+        }
     }
 
     /// The metadata of a table, if there is one of that name.

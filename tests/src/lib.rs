@@ -1,1 +1,28 @@
-//! wip
+//! What the integration tests stand on: real servers and processes on private ports, and a fault proxy.
+pub mod icehaul;
+pub mod postgres;
+pub mod proxy;
+pub mod redis;
+
+use std::{
+    io,
+    net::{Ipv4Addr, TcpListener},
+    process::Command,
+};
+
+/// A port that nobody listens on now.
+///
+/// # Errors
+/// The system's.
+pub fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+/// Sends a signal (`STOP`, `CONT`, `TERM`, `KILL`) to a process that the caller has started.
+///
+/// # Errors
+/// The system's, and that of a process that is not there.
+pub fn signal(pid: u32, name: &str) -> io::Result<()> {
+    let status = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status()?;
+    if status.success() { Ok(()) } else { Err(io::Error::other(format!("kill -{name} {pid}: {status}"))) }
+}

@@ -4,7 +4,7 @@ mod sql;
 pub(crate) use sql::{SqlCatalog, Swap};
 
 /// A catalog and its warehouse, as configured.
-#[derive(Clone, Debug, serde::Deserialize)]
+#[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum CatalogConfig {
     /// The standard `iceberg_tables` layout (V1) in a SQLite file.

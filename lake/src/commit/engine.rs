@@ -138,6 +138,7 @@ impl Commit<'_> {
             let message = format!("the right to commit to table `{}` was withdrawn", self.target.spec.name);
             return Err(Error::new(Kind::GuardRefused, message));
         }
+        failpoint::hit("commit.permitted").await?;
         match self.lake.catalog.swap(&self.target.spec.name, tried.base.as_deref(), &tried.location).await {
             Swap::Won => self.won(tried).await.map(Some),
             Swap::Lost => {

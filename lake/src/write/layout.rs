@@ -55,8 +55,6 @@ impl Layout {
         let empty = Default::default();
         let properties = table.map_or(&empty, TableMetadata::properties);
         let size = |key: &str| properties.get(key).and_then(|text| text.parse().ok()).filter(|size| *size > 0);
-        let location = table.map_or_else(|| storage.table_location(&spec.name), |table| table.location().to_owned());
-        let data = properties.get("write.data.path").cloned().unwrap_or_else(|| format!("{location}/data"));
         let arrow = schema_to_arrow_schema(schema).map_err(|e| broken(&e))?;
         let sources: HashSet<&str> = sources(&plan.partition, schema);
         let conform = Conform::new(&spec.schema, &arrow, |field| sources.contains(field.name().as_str()));
@@ -69,7 +67,7 @@ impl Layout {
         let partitions = (!plan.partition.is_unpartitioned()).then(|| Partitions::new(&plan.partition, schema));
         Ok(Self {
             storage: storage.clone(),
-            data: data.trim_end_matches('/').to_owned(),
+            data: table.map_or_else(|| format!("{}/data", storage.table_location(&spec.name)), data_location),
             properties: writer_properties(&conform, codec, level, row_group),
             conform,
             schema: schema.clone(),
@@ -85,6 +83,12 @@ impl Layout {
             .with_parquet_schema(self.parquet.clone())
             .with_skip_arrow_metadata(true)
     }
+}
+
+/// The directory of a table's data files.
+pub(crate) fn data_location(table: &TableMetadata) -> String {
+    let own = table.properties().get("write.data.path");
+    own.map_or_else(|| format!("{}/data", table.location()), |path| path.trim_end_matches('/').to_owned())
 }
 
 /// The names of the columns that partitions come from.

@@ -11,7 +11,7 @@ mod writer;
 use std::collections::HashMap;
 
 pub use data_file::WrittenFile;
-pub(crate) use layout::Layout;
+pub(crate) use layout::{Layout, data_location};
 pub(crate) use read_back::read_back;
 pub use writer::TableWriter;
 

@@ -1,0 +1,203 @@
+//! What every running job is given.
+use std::sync::{
+    Arc, OnceLock, RwLock,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use icehaul_lake::{Lake, Lakes};
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Code, Error, JobId, Result,
+    config::{Connections, Limits},
+};
+
+/// The surroundings of one attempt. Cheap to clone.
+#[derive(Clone)]
+pub struct Ctx {
+    /// The job.
+    pub job: JobId,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+    /// The lease's epoch: grows with every claim, names this attempt's files.
+    pub epoch: u64,
+    /// The catalogs.
+    pub lakes: Lakes,
+    /// The named connections.
+    pub connections: Arc<Connections>,
+    /// The bounds.
+    pub limits: Arc<Limits>,
+    /// Where the attempt says how far it is.
+    pub progress: Arc<Progress>,
+    /// Set when the attempt must end.
+    pub stop: Stop,
+    /// Asks the queue whether the lease is still held; asked right before a commit.
+    pub permission: icehaul_lake::Permission,
+}
+
+impl Ctx {
+    /// The named catalog, or the default one.
+    ///
+    /// # Errors
+    /// [`Code::CatalogNotFound`].
+    pub fn lake(&self, catalog: Option<&str>) -> Result<&Lake> {
+        Ok(self.lakes.get(catalog)?)
+    }
+}
+
+/// Why an attempt must end before its work is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// A person cancelled the job.
+    Cancelled,
+    /// Another worker holds the job now, or may.
+    LeaseLost,
+    /// The worker is stopping and hands the job back.
+    Stopping,
+    /// The job's `timeout_seconds` are over.
+    Timeout,
+}
+
+/// A signal to end, with its reason. The first reason stays.
+#[derive(Clone, Default)]
+pub struct Stop {
+    token: CancellationToken,
+    reason: Arc<OnceLock<StopReason>>,
+}
+
+impl Stop {
+    /// Asks the attempt to end.
+    pub fn set(&self, reason: StopReason) {
+        let _ = self.reason.set(reason);
+        self.token.cancel();
+    }
+
+    /// The reason, once set.
+    #[must_use]
+    pub fn reason(&self) -> Option<StopReason> {
+        self.reason.get().copied()
+    }
+
+    /// The error that an attempt ends with because of it.
+    #[must_use]
+    pub fn error(&self) -> Option<Error> {
+        self.reason().map(|reason| match reason {
+            StopReason::Cancelled => Error::new(Code::Cancelled, "the job was cancelled"),
+            StopReason::LeaseLost => Error::new(Code::LeaseLost, "the job's lease ran out; another worker may hold it"),
+            StopReason::Stopping => Error::new(Code::WorkerStopping, "the worker is stopping"),
+            StopReason::Timeout => Error::new(Code::Timeout, "the job's timeout_seconds are over"),
+        })
+    }
+
+    /// `Err` as soon as the attempt must end.
+    ///
+    /// # Errors
+    /// The reason's error.
+    pub fn check(&self) -> Result<()> {
+        self.error().map_or(Ok(()), Err)
+    }
+
+    /// Runs `work` until it ends or the attempt must end, whichever comes first.
+    ///
+    /// # Errors
+    /// Those of `work`, and the reason's error.
+    pub async fn or<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            biased;
+            () = self.token.cancelled() => Err(self.error().unwrap_or_else(|| Error::new(Code::Cancelled, "stopped"))),
+            done = work => done,
+        }
+    }
+
+    /// Waits until it is set.
+    pub async fn wait(&self) {
+        self.token.cancelled().await;
+    }
+}
+
+/// Counters of a running attempt; the heartbeat reads them.
+#[derive(Default)]
+pub struct Progress {
+    rows: AtomicU64,
+    bytes: AtomicU64,
+    splits_done: AtomicU64,
+    plan: RwLock<Planned>,
+}
+
+#[derive(Clone, Default)]
+struct Planned {
+    phase: String,
+    rows_total: Option<u64>,
+    splits_total: u64,
+}
+
+/// How far an attempt is, as it stands in the job document.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ProgressSnapshot {
+    /// What it is doing: `planning`, `reading`, `verifying`, `committing`.
+    pub phase: String,
+    /// Rows read so far.
+    pub rows: u64,
+    /// All rows, where the source tells.
+    pub rows_total: Option<u64>,
+    /// Bytes read so far.
+    pub bytes: u64,
+    /// Finished splits.
+    pub splits_done: u64,
+    /// All splits.
+    pub splits_total: u64,
+    /// Rows per second of this attempt.
+    pub rows_per_second: Option<f64>,
+    /// Seconds left at this speed, where the total is known.
+    pub eta_seconds: Option<f64>,
+}
+
+impl Progress {
+    /// Counts rows and bytes read.
+    pub fn add(&self, rows: u64, bytes: u64) {
+        self.rows.fetch_add(rows, Relaxed);
+        self.bytes.fetch_add(bytes, Relaxed);
+    }
+
+    /// Counts a finished split.
+    pub fn split_done(&self) {
+        self.splits_done.fetch_add(1, Relaxed);
+    }
+
+    /// Enters a phase.
+    pub fn phase(&self, phase: &str) {
+        if let Ok(mut plan) = self.plan.write() {
+            phase.clone_into(&mut plan.phase);
+        }
+    }
+
+    /// Says how much there is.
+    pub fn planned(&self, splits: u64, rows: Option<u64>) {
+        if let Ok(mut plan) = self.plan.write() {
+            plan.splits_total = splits;
+            plan.rows_total = rows;
+        }
+    }
+
+    /// The state now; `seconds` is the age of the attempt.
+    #[must_use]
+    pub fn snapshot(&self, seconds: f64) -> ProgressSnapshot {
+        let plan = self.plan.read().map(|plan| plan.clone()).unwrap_or_default();
+        let rows = self.rows.load(Relaxed);
+        let rate = (seconds > 0.0).then(|| rows as f64 / seconds);
+        ProgressSnapshot {
+            phase: plan.phase,
+            rows,
+            rows_total: plan.rows_total,
+            bytes: self.bytes.load(Relaxed),
+            splits_done: self.splits_done.load(Relaxed),
+            splits_total: plan.splits_total,
+            rows_per_second: rate.map(f64::round),
+            eta_seconds: match (rate, plan.rows_total) {
+                (Some(rate), Some(total)) if rate > 0.0 => Some((total.saturating_sub(rows) as f64 / rate).round()),
+                _ => None,
+            },
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! One error type and one table of codes: the HTTP status and the retry follow from the code.
+use std::time::Duration;
+
+/// A result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What the queue does after a failed attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// The same request can never succeed.
+    Never,
+    /// Try again; the wait grows with each attempt.
+    Backoff,
+    /// Try again after this time; no attempt is spent.
+    Snooze(Duration),
+}
+
+macro_rules! codes {
+    ($($code:ident $name:literal $http:literal $retry:expr, $text:literal;)*) => {
+        /// The stable, public name of a failure: the same in an HTTP body and in a job.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+        pub enum Code { $(#[doc = $text] #[serde(rename = $name)] $code,)* }
+
+        impl Code {
+            /// Every code, for the documentation and the tests.
+            pub const ALL: &[Self] = &[$(Self::$code),*];
+            /// The code's spelling.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str { match self { $(Self::$code => $name,)* } }
+            /// The HTTP status that the API answers with.
+            #[must_use]
+            pub const fn http(self) -> u16 { match self { $(Self::$code => $http,)* } }
+            /// What the worker does, unless the error says otherwise.
+            #[must_use]
+            pub const fn retry(self) -> Retry { match self { $(Self::$code => $retry,)* } }
+            /// A short title that holds for every failure with this code.
+            #[must_use]
+            pub const fn title(self) -> &'static str { match self { $(Self::$code => $text,)* } }
+        }
+    };
+}
+
+codes! {
+    // Requests.
+    InvalidJson            "invalid_json"             400 Retry::Never,   "The body is not valid JSON";
+    EmptyBody              "empty_body"               400 Retry::Never,   "The body is empty";
+    UnsupportedMediaType   "unsupported_media_type"   415 Retry::Never,   "The content type is not application/json";
+    BodyTooLarge           "body_too_large"           413 Retry::Never,   "The body is too large";
+    InvalidRequest         "invalid_request"          422 Retry::Never,   "Fields of the request are wrong";
+    InvalidField           "invalid_field"            422 Retry::Never,   "A field has a wrong type or value";
+    UnknownField           "unknown_field"            422 Retry::Never,   "The request has a field that is not known";
+    MissingField           "missing_field"            422 Retry::Never,   "A required field is missing";
+    DuplicateField         "duplicate_field"          422 Retry::Never,   "A field is given twice";
+    ConflictingFields      "conflicting_fields"       422 Retry::Never,   "Fields of the request contradict each other";
+    RequestTimeout         "request_timeout"          408 Retry::Never,   "The body did not arrive in time";
+    InvalidParameter       "invalid_parameter"        400 Retry::Never,   "A query or path parameter is wrong";
+    InvalidIdentifier      "invalid_identifier"       422 Retry::Never,   "A name is not accepted";
+    InvalidPartition       "invalid_partition"        422 Retry::Never,   "The partitioning does not fit the columns";
+    NotFound               "not_found"                404 Retry::Never,   "There is nothing at this address";
+    MethodNotAllowed       "method_not_allowed"       405 Retry::Never,   "The address does not take this method";
+    NotAcceptable          "not_acceptable"           406 Retry::Never,   "The asked-for content type is not offered";
+    Unauthorized           "unauthorized"             401 Retry::Never,   "The request carries no valid key";
+    Internal               "internal"                 500 Retry::Backoff, "A defect of Icehaul";
+    // Jobs and the queue.
+    JobNotFound            "job_not_found"            404 Retry::Never,   "No job has this id";
+    JobExpired             "job_expired"              410 Retry::Never,   "The job has left the queue's memory";
+    JobEnded               "job_ended"                409 Retry::Never,   "The job has ended already";
+    JobNotEnded            "job_not_ended"            409 Retry::Never,   "The job has not ended yet";
+    IdempotencyConflict    "idempotency_conflict"     409 Retry::Never,   "The idempotency key belongs to another request";
+    QueueUnavailable       "queue_unavailable"        503 Retry::Backoff, "The queue does not answer";
+    QueueFull              "queue_full"               429 Retry::Backoff, "The queue is full";
+    Cancelled              "cancelled"                409 Retry::Never,   "The job was cancelled";
+    LeaseLost              "lease_lost"               409 Retry::Backoff, "Another worker has taken the job over";
+    WorkerLost             "worker_lost"              500 Retry::Backoff, "The worker that ran the job died";
+    WorkerStopping         "worker_stopping"          503 Retry::Snooze(Duration::ZERO), "The worker is stopping and hands the job back";
+    Panicked               "panicked"                 500 Retry::Backoff, "The job's code panicked";
+    Timeout                "timeout"                  504 Retry::Backoff, "The job took longer than its timeout";
+    UnreadablePayload      "unreadable_payload"       500 Retry::Never,   "The job's payload cannot be read by this worker";
+    SecretUnreadable       "secret_unreadable"        500 Retry::Never,   "The job's sealed secret cannot be opened with this worker's key";
+    // Sources.
+    ConnectionNotFound     "connection_not_found"     422 Retry::Never,   "No connection has this name";
+    SourceUnreachable      "source_unreachable"       502 Retry::Backoff, "The source does not answer";
+    SourceInterrupted      "source_interrupted"       502 Retry::Backoff, "The source's connection broke while it was read";
+    TlsError               "tls_error"                502 Retry::Never,   "The source's TLS handshake failed";
+    AuthFailed             "auth_failed"              502 Retry::Never,   "The source refused the credentials";
+    DatabaseNotFound       "database_not_found"       502 Retry::Never,   "The source has no such database";
+    SourceTableNotFound    "source_table_not_found"   502 Retry::Never,   "The source has no such table or column";
+    PermissionDenied       "permission_denied"        502 Retry::Never,   "The source's role may not read this";
+    RoleTooPowerful        "role_too_powerful"        422 Retry::Never,   "The source's role may do more than read";
+    QueryError             "query_error"              422 Retry::Never,   "The source refused the query";
+    QueryNotAllowed        "query_not_allowed"        422 Retry::Never,   "The statement is not one single read-only query";
+    QueryTimeout           "query_timeout"            504 Retry::Never,   "The query took longer than allowed";
+    DuplicateColumn        "duplicate_column"         422 Retry::Never,   "Two columns have the same name";
+    TooManyColumns         "too_many_columns"         422 Retry::Never,   "There are too many columns";
+    UnsupportedType        "unsupported_type"         422 Retry::Never,   "A column's type cannot be carried";
+    UnrepresentableValue   "unrepresentable_value"    422 Retry::Never,   "A value cannot be carried exactly";
+    DecimalOverflow        "decimal_overflow"         422 Retry::Never,   "A number has more digits than a decimal can hold";
+    CellTooLarge           "cell_too_large"           422 Retry::Never,   "A value is too large";
+    LineageColumnClash     "lineage_column_clash"     422 Retry::Never,   "A source column has the name of a lineage column";
+    CursorColumnMissing    "cursor_column_missing"    422 Retry::Never,   "The incremental cursor is not a column that can be compared";
+    // The lake.
+    CatalogNotFound        "catalog_not_found"        422 Retry::Never,   "No catalog has this name";
+    NamespaceNotFound      "namespace_not_found"      404 Retry::Never,   "No namespace has this name";
+    TableNotFound          "table_not_found"          404 Retry::Never,   "No table has this name";
+    SnapshotNotFound       "snapshot_not_found"       404 Retry::Never,   "The table has no such snapshot";
+    SchemaMismatch         "schema_mismatch"          409 Retry::Never,   "The rows do not fit the table";
+    NullInRequired         "null_in_required"         422 Retry::Never,   "A required column has no value";
+    UnsupportedFeature     "unsupported_feature"      422 Retry::Never,   "The table uses a feature that is not supported";
+    CursorMoved            "cursor_moved"             409 Retry::Backoff, "Another load has moved the cursor";
+    CommitConflict         "commit_conflict"          409 Retry::Backoff, "Other writers kept winning the commit";
+    CatalogUnavailable     "catalog_unavailable"      503 Retry::Backoff, "The catalog does not answer";
+    StorageUnavailable     "storage_unavailable"      503 Retry::Backoff, "The warehouse cannot be read or written";
+    StorageFull            "storage_full"             507 Retry::Backoff, "The warehouse is full";
+    SourceFileMissing      "source_file_missing"      500 Retry::Never,   "A file that the table names is missing";
+    InvalidQuery           "invalid_query"            422 Retry::Never,   "The SQL is wrong";
+    VerificationFailed     "verification_failed"      409 Retry::Never,   "What was written is not what was read";
+}
+
+/// One wrong field of a request.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct FieldError {
+    /// The field, as a path with dots (`labels.team`); empty for the body as a whole.
+    pub field: String,
+    /// What is wrong with it.
+    pub code: Code,
+    /// A sentence that says what would be right.
+    pub detail: String,
+}
+
+/// A failure: its code, a sentence that the user can act on, the fields it concerns, and the cause for the log.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    code: Code,
+    message: String,
+    retry: Retry,
+    fields: Vec<FieldError>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Error {
+    /// A failure without a cause of its own; `message` is shown to the user and holds no secret.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), retry: code.retry(), fields: Vec::new(), source: None }
+    }
+
+    /// A failure of one field of a request.
+    pub fn field(field: impl Into<String>, code: Code, detail: impl Into<String>) -> Self {
+        Self::fields(vec![FieldError { field: field.into(), code, detail: detail.into() }])
+    }
+
+    /// A failure of several fields. Its code is theirs if they agree, else [`Code::InvalidRequest`].
+    #[must_use]
+    pub fn fields(fields: Vec<FieldError>) -> Self {
+        let first = fields.first().map_or(Code::InvalidRequest, |f| f.code);
+        let code = if fields.iter().all(|f| f.code == first) { first } else { Code::InvalidRequest };
+        let message = fields.iter().map(|f| format!("{}: {}", f.field, f.detail)).collect::<Vec<_>>().join("; ");
+        Self { fields, ..Self::new(code, message) }
+    }
+
+    /// Attaches the cause, which is logged and never shown.
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(cause.into());
+        self
+    }
+
+    /// Replaces what the queue does.
+    #[must_use]
+    pub const fn with_retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// The stable name.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        self.code
+    }
+
+    /// The sentence for the user.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What the queue does.
+    #[must_use]
+    pub const fn retry(&self) -> Retry {
+        self.retry
+    }
+
+    /// The fields it concerns.
+    #[must_use]
+    pub fn field_errors(&self) -> &[FieldError] {
+        &self.fields
+    }
+}
+
+impl From<icehaul_lake::Error> for Error {
+    fn from(error: icehaul_lake::Error) -> Self {
+        use icehaul_lake::Kind;
+        let code = match error.kind() {
+            Kind::InvalidIdentifier => Code::InvalidIdentifier,
+            Kind::CatalogNotFound => Code::CatalogNotFound,
+            Kind::NamespaceNotFound => Code::NamespaceNotFound,
+            Kind::TableNotFound => Code::TableNotFound,
+            Kind::SnapshotNotFound => Code::SnapshotNotFound,
+            Kind::SchemaMismatch => Code::SchemaMismatch,
+            Kind::NullInRequired => Code::NullInRequired,
+            Kind::InvalidPartition => Code::InvalidPartition,
+            Kind::UnsupportedFeature => Code::UnsupportedFeature,
+            Kind::CursorMoved => Code::CursorMoved,
+            Kind::CommitConflict => Code::CommitConflict,
+            Kind::GuardRefused => Code::LeaseLost,
+            Kind::CatalogUnavailable => Code::CatalogUnavailable,
+            Kind::StorageUnavailable => Code::StorageUnavailable,
+            Kind::StorageFull => Code::StorageFull,
+            Kind::FileMissing => Code::SourceFileMissing,
+            Kind::InvalidQuery => Code::InvalidQuery,
+            Kind::QueryNotAllowed => Code::QueryNotAllowed,
+            Kind::QueryTimeout => Code::QueryTimeout,
+            _ => Code::Internal,
+        };
+        Self::new(code, error.message().to_owned()).caused_by(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct_and_spelled_as_they_serialize() {
+        let mut seen = std::collections::HashSet::new();
+        for code in Code::ALL {
+            assert!(seen.insert(code.as_str()), "{code:?} twice");
+            assert_eq!(serde_json::to_value(code).ok(), Some(code.as_str().into()));
+            assert!((400..600).contains(&code.http()));
+        }
+    }
+
+    #[test]
+    fn several_fields_with_one_fault_keep_its_code() {
+        let field = |name: &str, code| FieldError { field: name.into(), code, detail: "is wrong".into() };
+        assert_eq!(
+            Error::fields(vec![field("a", Code::MissingField), field("b", Code::MissingField)]).code(),
+            Code::MissingField
+        );
+        assert_eq!(
+            Error::fields(vec![field("a", Code::MissingField), field("b", Code::UnknownField)]).code(),
+            Code::InvalidRequest
+        );
+    }
+}

@@ -1,0 +1,27 @@
+-- Accepts a job. ARGV: id, head (JSON), spec, payload, max attempts, start (ms or ''), most waiting jobs,
+-- idempotency key or '', hash of the request, how long the key is kept (ms).
+-- Gives {'new'}, {'replayed', id}, {'conflict', id} or {'full'}.
+local id, kept = ARGV[1], ARGV[8] ~= '' and P .. 'idempotency:' .. ARGV[8]
+if redis.call('EXISTS', key(id)) == 1 then return { 'new' } end
+if kept then
+  local hash, first = string.match(redis.call('GET', kept) or '', '^(%S*) (.+)$')
+  if first then return { hash == ARGV[9] and 'replayed' or 'conflict', first } end
+end
+local waiting = redis.call('ZCARD', delayed)
+for _, priority in ipairs({ 'high', 'normal', 'low' }) do
+  waiting = waiting + redis.call('ZCARD', P .. 'ready:' .. priority)
+end
+if waiting >= tonumber(ARGV[7]) then return { 'full' } end
+
+local head = '{"created":' .. now .. ',' .. string.sub(ARGV[2], 2)
+local start = tonumber(ARGV[6])
+local job = { id = id, head = cjson.decode(head), attempt = 0 }
+job.status = start and start > now and 'scheduled' or 'queued'
+redis.call('HSET', key(id), 'status', job.status, 'epoch', 0, 'attempt', 0, 'max', ARGV[5],
+  'head', head, 'spec', ARGV[3], 'payload', ARGV[4])
+redis.call('SADD', P .. 'kinds', job.head.kind)
+redis.call('ZADD', index(job.head, job.status), now, id)
+for _, listing in ipairs(listings(job.head)) do redis.call('ZADD', listing, now, id) end
+if kept then redis.call('SET', kept, ARGV[9] .. ' ' .. id, 'PX', ARGV[10]) end
+if job.status == 'queued' then ready(job) else delay(job, start) end
+return { 'new' }

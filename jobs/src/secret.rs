@@ -1,0 +1,200 @@
+//! Secrets: blank wherever they are shown, sealed wherever they are stored.
+use std::{fmt, io, path::Path};
+
+use chacha20poly1305::{
+    XChaCha20Poly1305, XNonce,
+    aead::{Aead, AeadCore, KeyInit, OsRng, Payload},
+};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest, Sha256};
+
+use crate::{Code, Error, Result};
+
+/// What stands where a secret was.
+pub const REDACTED: &str = "***";
+
+/// How a sealed secret begins; the version names the algorithm (XChaCha20-Poly1305, RFC 8439 with a 192-bit nonce).
+const SEALED: &str = "sealed:v1:";
+
+/// A password, key or token. It has no `Display`, its `Debug` is blank, and it serializes as `***` unless it is sealed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// A secret in the clear, or one that is sealed already.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself: for the driver that needs it, and nobody else.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    fn is_sealed(&self) -> bool {
+        self.0.starts_with(SEALED)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(REDACTED)
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(if self.is_sealed() { &self.0 } else { REDACTED })
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self)
+    }
+}
+
+impl schemars::JsonSchema for Secret {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Secret".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string", "format": "password", "writeOnly": true})
+    }
+}
+
+/// Seals secrets before they reach Redis and opens them in the worker.
+#[derive(Clone)]
+pub struct Sealer {
+    cipher: XChaCha20Poly1305,
+    digest_key: [u8; 32],
+}
+
+impl Sealer {
+    /// A sealer with a key of 32 bytes in hexadecimal.
+    ///
+    /// # Errors
+    /// [`Code::SecretUnreadable`] if it is not such a key.
+    pub fn from_hex(key: &str) -> Result<Self> {
+        let bad = || Error::new(Code::SecretUnreadable, "the sealing key must be 64 hexadecimal digits (32 bytes)");
+        let bytes = decode_hex(key.trim()).ok_or_else(bad)?;
+        let cipher = XChaCha20Poly1305::new_from_slice(&bytes).map_err(|_| bad())?;
+        let digest_key = Sha256::new().chain_update("icehaul digest key").chain_update(&bytes).finalize().into();
+        Ok(Self { cipher, digest_key })
+    }
+
+    /// A keyed hash: equal for equal texts, and no help in guessing them without the key.
+    #[must_use]
+    pub fn digest(&self, text: &[u8]) -> String {
+        let inner = Sha256::new().chain_update(self.digest_key).chain_update(text).finalize();
+        encode_hex(&Sha256::new().chain_update(self.digest_key).chain_update(inner).finalize())
+    }
+
+    /// Reads the key from a file, or makes one there (mode 600) if there is none.
+    ///
+    /// # Errors
+    /// [`Code::SecretUnreadable`] if the file cannot be read or made.
+    pub fn open(path: &Path) -> Result<Self> {
+        let failed = |e: io::Error| {
+            Error::new(Code::SecretUnreadable, format!("cannot use the key file {}: {e}", path.display()))
+        };
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::from_hex(&text),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                let key = encode_hex(&XChaCha20Poly1305::generate_key(&mut OsRng));
+                match write_new_private(path, &key) {
+                    Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Self::open(path),
+                    written => written.map_err(failed).and_then(|()| Self::from_hex(&key)),
+                }
+            }
+            Err(e) => Err(failed(e)),
+        }
+    }
+
+    /// Seals a secret for one job; it can be opened only with the same `context`. A sealed one stays as it is.
+    ///
+    /// # Errors
+    /// [`Code::Internal`] if the cipher fails, which it does not.
+    pub fn seal(&self, secret: &mut Secret, context: &str) -> Result<()> {
+        if secret.is_sealed() {
+            return Ok(());
+        }
+        let nonce = XChaCha20Poly1305::generate_nonce(&mut OsRng);
+        let payload = Payload { msg: secret.0.as_bytes(), aad: context.as_bytes() };
+        let sealed = self.cipher.encrypt(&nonce, payload).map_err(|_| Error::new(Code::Internal, "sealing failed"))?;
+        secret.0 = format!("{SEALED}{}{}", encode_hex(&nonce), encode_hex(&sealed));
+        Ok(())
+    }
+
+    /// Opens a sealed secret in place.
+    ///
+    /// # Errors
+    /// [`Code::SecretUnreadable`] if it was sealed with another key or for another job.
+    pub fn open_secret(&self, secret: &mut Secret, context: &str) -> Result<()> {
+        let unreadable = || {
+            Error::new(
+                Code::SecretUnreadable,
+                "a sealed secret of this job cannot be opened: API and workers must share one sealing key",
+            )
+        };
+        let bytes = secret.0.strip_prefix(SEALED).and_then(decode_hex).ok_or_else(unreadable)?;
+        let (nonce, sealed) = bytes.split_at_checked(24).ok_or_else(unreadable)?;
+        let payload = Payload { msg: sealed, aad: context.as_bytes() };
+        let open = self.cipher.decrypt(XNonce::from_slice(nonce), payload).map_err(|_| unreadable())?;
+        secret.0 = String::from_utf8(open).map_err(|_| unreadable())?;
+        Ok(())
+    }
+}
+
+fn write_new_private(path: &Path, text: &str) -> io::Result<()> {
+    use std::{io::Write, os::unix::fs::OpenOptionsExt};
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+fn encode_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+fn decode_hex(text: &str) -> Option<Vec<u8>> {
+    let digits = text.as_bytes();
+    if !digits.len().is_multiple_of(2) {
+        return None;
+    }
+    digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_never_shown_and_opens_only_for_its_job() {
+        let sealer = Sealer::from_hex(&"ab".repeat(32)).expect("key");
+        let mut secret = Secret::new("hunter2");
+        assert_eq!(serde_json::to_string(&secret).expect("json"), "\"***\"");
+        assert_eq!(format!("{secret:?}"), "***");
+        sealer.seal(&mut secret, "job-1").expect("seal");
+        let stored = serde_json::to_string(&secret).expect("json");
+        assert!(stored.contains("sealed:v1:") && !stored.contains("hunter2"));
+        assert_eq!(
+            sealer.open_secret(&mut secret.clone(), "job-2").expect_err("other job").code(),
+            Code::SecretUnreadable
+        );
+        sealer.open_secret(&mut secret, "job-1").expect("open");
+        assert_eq!(secret.expose(), "hunter2");
+    }
+
+    #[test]
+    fn a_digest_depends_on_the_key() {
+        let [one, other] = ["ab", "cd"].map(|byte| Sealer::from_hex(&byte.repeat(32)).expect("key"));
+        assert_eq!(one.digest(b"hunter2"), one.clone().digest(b"hunter2"));
+        assert_ne!(one.digest(b"hunter2"), one.digest(b"hunter3"));
+        assert_ne!(one.digest(b"hunter2"), other.digest(b"hunter2"));
+    }
+}

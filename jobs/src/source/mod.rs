@@ -1,0 +1,183 @@
+//! Where rows come from. Adding a source: one new file here, and its name twice below.
+mod postgres;
+
+use std::any::Any;
+
+use arrow_schema::SchemaRef;
+use icehaul_lake::CursorMove;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::{
+    Batches, Code, Ctx, Error, FieldError, Result, Secret,
+    spec::{JobOptions, Load, Target, read_request, schema_of},
+};
+
+/// A place to read rows from. The type that implements it is also its part of the request body.
+pub trait Source: Clone + Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static {
+    /// The product's name, for messages.
+    const TITLE: &'static str;
+
+    /// Finds what is wrong without any I/O.
+    fn check(&self) -> Vec<FieldError>;
+
+    /// The secrets among its fields.
+    fn secrets(&mut self) -> Vec<&mut Secret>;
+
+    /// Looks at the source: which columns, cut into which splits, in one consistent state.
+    fn plan(&self, ctx: &Ctx, wish: &Wish) -> impl Future<Output = Result<Plan>> + Send;
+
+    /// Reads one split of the plan, only as fast as the batches are taken.
+    fn read(&self, ctx: &Ctx, plan: &Plan, split: &Split) -> impl Future<Output = Result<Batches>> + Send;
+}
+
+/// What the load wants of the plan beyond all rows.
+#[derive(Clone, Debug, Default)]
+pub struct Wish {
+    /// Only rows beyond a cursor.
+    pub cursor: Option<CursorWish>,
+}
+
+/// An incremental read.
+#[derive(Clone, Debug)]
+pub struct CursorWish {
+    /// The column whose value only grows.
+    pub column: String,
+    /// The last committed value; `None` for the first load.
+    pub after: Option<String>,
+    /// Rows this close to the newest one are left for the next run.
+    pub lag: Option<f64>,
+}
+
+/// What will be read: the columns and the splits that make up all rows, each exactly once.
+pub struct Plan {
+    /// Where the rows come from, without secrets: `postgres://host:port/database`.
+    pub origin: String,
+    /// The schema of every batch.
+    pub schema: SchemaRef,
+    /// At least one.
+    pub splits: Vec<Split>,
+    /// How many splits may be read at once, if the request says.
+    pub parallelism: Option<usize>,
+    /// The number of rows, where the source tells without counting.
+    pub rows_estimate: Option<u64>,
+    /// The cursor's step, for an incremental read that found something new.
+    pub cursor: Option<CursorMove>,
+    /// Columns whose type could not be kept exactly, and other things that the result must say.
+    pub type_notes: Vec<TypeNote>,
+    /// What must live as long as the reads: the transaction that exported the snapshot, say.
+    pub hold: Option<Box<dyn Any + Send + Sync>>,
+}
+
+/// A part of the rows: small, and readable apart from the others.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Split {
+    /// Its place in the plan, from 0.
+    pub index: usize,
+    /// What the source needs to find it.
+    pub part: Value,
+}
+
+/// A column whose type could not be kept as it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TypeNote {
+    /// The column.
+    pub column: String,
+    /// Its type in the source.
+    pub source_type: String,
+    /// Its type in the table.
+    pub table_type: String,
+    /// What that means for its values.
+    pub note: String,
+}
+
+macro_rules! sources {
+    ($($name:literal $module:ident::$source:ident),* $(,)?) => {
+        $(pub use $module::$source;)*
+
+        /// A load request of any source.
+        #[derive(Clone, Debug)]
+        pub enum LoadSpec { $(#[doc = concat!("`load.", $name, "`")] $source(Box<Load<$source>>),)* }
+
+        impl LoadSpec {
+            /// The sources that exist.
+            pub const NAMES: &[&str] = &[$($name),*];
+
+            /// The source's name.
+            #[must_use]
+            pub const fn name(&self) -> &'static str { match self { $(Self::$source(_) => $name,)* } }
+
+            /// The source's title, for messages.
+            #[must_use]
+            pub const fn title(&self) -> &'static str { match self { $(Self::$source(_) => $source::TITLE,)* } }
+
+            /// The JSON Schema of the request body.
+            #[must_use]
+            pub fn request_schema(name: &str) -> Option<Value> {
+                match name { $($name => Some(schema_of::<Load<$source>>()),)* _ => None }
+            }
+
+            /// Reads a request body strictly.
+            ///
+            /// # Errors
+            /// Every wrong field at once; [`Code::NotFound`] for an unknown source.
+            pub fn from_request(name: &str, body: Value) -> Result<Self> {
+                match name { $($name => Ok(Self::$source(Box::new(read_request(body)?))),)* _ => Err(unknown(name)) }
+            }
+
+            /// Reads what [`LoadSpec::to_value`] wrote.
+            ///
+            /// # Errors
+            /// [`Code::InvalidRequest`], [`Code::NotFound`] for an unknown source.
+            pub fn from_value(name: &str, value: Value) -> Result<Self> {
+                match name {
+                    $($name => serde_json::from_value(value).map(|load| Self::$source(Box::new(load)))
+                        .map_err(|e| Error::new(Code::InvalidRequest, e.to_string())),)*
+                    _ => Err(unknown(name)),
+                }
+            }
+
+            /// The request as JSON; secrets in the clear become `***`.
+            #[must_use]
+            pub fn to_value(&self) -> Value { match self { $(Self::$source(load) => serde_json::to_value(load).unwrap_or_default(),)* } }
+
+            /// Where the rows go.
+            #[must_use]
+            pub fn target(&self) -> &Target { match self { $(Self::$source(load) => &load.target,)* } }
+
+            /// How the job is run.
+            #[must_use]
+            pub fn options(&self) -> &JobOptions { match self { $(Self::$source(load) => &load.options,)* } }
+
+            /// Finds what is wrong without any I/O.
+            #[must_use]
+            pub fn check(&self) -> Vec<FieldError> {
+                match self { $(Self::$source(load) => { let mut wrong = load.source.check(); wrong.extend(load.target.check()); wrong })* }
+            }
+
+            /// The secrets among its fields.
+            pub fn secrets(&mut self) -> Vec<&mut Secret> { match self { $(Self::$source(load) => load.source.secrets(),)* } }
+
+            /// See [`Source::plan`].
+            ///
+            /// # Errors
+            /// The source's.
+            pub async fn plan(&self, ctx: &Ctx, wish: &Wish) -> Result<Plan> { match self { $(Self::$source(load) => load.source.plan(ctx, wish).await,)* } }
+
+            /// See [`Source::read`].
+            ///
+            /// # Errors
+            /// The source's.
+            pub async fn read(&self, ctx: &Ctx, plan: &Plan, split: &Split) -> Result<Batches> { match self { $(Self::$source(load) => load.source.read(ctx, plan, split).await,)* } }
+        }
+    };
+}
+
+sources! {
+    "postgres" postgres::Postgres,
+}
+
+fn unknown(name: &str) -> Error {
+    Error::new(Code::NotFound, format!("there is no source `{name}`"))
+}

@@ -1,0 +1,138 @@
+//! Job requests: their fields, their strict reading, and what the queue carries.
+mod load;
+mod options;
+mod parse;
+
+use serde_json::Value;
+
+pub use load::{CompressionName, Load, LoadMode, SchemaModeName, Target, Verify};
+pub use options::{JobOptions, Priority};
+pub use parse::{read_json, read_request, schema_of};
+
+use crate::{Code, Error, Result, Sealer, source::LoadSpec};
+
+/// The version of the payload that workers of this release read.
+const PAYLOAD_VERSION: u64 = 1;
+
+/// A checked request: what is to be done.
+#[derive(Clone, Debug)]
+pub enum JobSpec {
+    /// Rows from a source into a table.
+    Load(LoadSpec),
+}
+
+impl JobSpec {
+    /// The kinds of job that exist, as they stand in documents and filters.
+    #[must_use]
+    pub fn kinds() -> Vec<String> {
+        LoadSpec::NAMES.iter().map(|name| format!("load.{name}")).collect()
+    }
+
+    /// Reads a request body for a kind.
+    ///
+    /// # Errors
+    /// [`Code::InvalidJson`], [`Code::EmptyBody`] or every wrong field at once.
+    pub fn from_body(kind: &str, body: &[u8]) -> Result<Self> {
+        let value = read_json(body)?;
+        let spec = match kind.strip_prefix("load.") {
+            Some(source) => Self::Load(LoadSpec::from_request(source, value)?),
+            None => return Err(Error::new(Code::NotFound, format!("there is no job kind `{kind}`"))),
+        };
+        spec.validate()?;
+        Ok(spec)
+    }
+
+    /// The JSON Schema (2020-12) of the request body of a kind.
+    #[must_use]
+    pub fn request_schema(kind: &str) -> Option<Value> {
+        LoadSpec::request_schema(kind.strip_prefix("load.")?)
+    }
+
+    /// The job's kind, such as `load.postgres`.
+    #[must_use]
+    pub fn kind(&self) -> String {
+        match self {
+            Self::Load(load) => format!("load.{}", load.name()),
+        }
+    }
+
+    /// The fields that every job has.
+    #[must_use]
+    pub fn options(&self) -> &JobOptions {
+        match self {
+            Self::Load(load) => load.options(),
+        }
+    }
+
+    /// The table that it writes, as `namespace.table`.
+    #[must_use]
+    pub fn table(&self) -> Option<String> {
+        match self {
+            Self::Load(load) => Some(format!("{}.{}", load.target().namespace, load.target().table_name)),
+        }
+    }
+
+    /// Finds what is wrong without any I/O.
+    ///
+    /// # Errors
+    /// Every wrong field at once.
+    pub fn validate(&self) -> Result<()> {
+        let mut wrong = self.options().check();
+        match self {
+            Self::Load(load) => wrong.extend(load.check()),
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(Error::fields(wrong)) }
+    }
+
+    /// The request as it is shown: secrets are `***`.
+    #[must_use]
+    pub fn redacted(&self) -> Value {
+        match self {
+            Self::Load(load) => load.to_value(),
+        }
+    }
+
+    /// Tells whether two requests are the same, passwords included, without giving any of it away.
+    #[must_use]
+    pub fn digest(&mut self, sealer: &Sealer) -> String {
+        let mut parts = vec![self.kind(), self.redacted().to_string()];
+        let Self::Load(load) = self;
+        parts.extend(load.secrets().iter().map(|secret| secret.expose().to_owned()));
+        sealer.digest(serde_json::json!(parts).to_string().as_bytes())
+    }
+
+    /// What the queue carries: the request with its secrets sealed for this job.
+    ///
+    /// # Errors
+    /// [`Code::Internal`] if sealing fails.
+    pub fn seal(mut self, sealer: &Sealer, job: &str) -> Result<String> {
+        let Self::Load(load) = &mut self;
+        for secret in load.secrets() {
+            sealer.seal(secret, job)?;
+        }
+        let payload = serde_json::json!({"version": PAYLOAD_VERSION, "kind": self.kind(), "request": self.redacted()});
+        Ok(payload.to_string())
+    }
+
+    /// Reads what the queue carries and opens its secrets.
+    ///
+    /// # Errors
+    /// [`Code::UnreadablePayload`], [`Code::SecretUnreadable`].
+    pub fn unseal(payload: &str, sealer: &Sealer, job: &str) -> Result<Self> {
+        let unreadable =
+            |why: String| Error::new(Code::UnreadablePayload, format!("the job's payload is unreadable: {why}"));
+        let mut value: Value = serde_json::from_str(payload).map_err(|e| unreadable(e.to_string()))?;
+        if value["version"] != PAYLOAD_VERSION {
+            return Err(unreadable(format!("version {} is not known here", value["version"])));
+        }
+        let kind = value["kind"].as_str().unwrap_or_default().to_owned();
+        let source =
+            kind.strip_prefix("load.").ok_or_else(|| unreadable(format!("kind `{kind}` is not known here")))?;
+        let mut load =
+            LoadSpec::from_value(source, value["request"].take()).map_err(|e| unreadable(e.message().to_owned()))?;
+        for secret in load.secrets() {
+            sealer.open_secret(secret, job)?;
+        }
+        Ok(Self::Load(load))
+    }
+}

@@ -1,0 +1,284 @@
+//! Strict reading of request bodies: every wrong field is named at once, in either spelling.
+//!
+//! The same JSON Schema that the OpenAPI document shows decides, so the two cannot differ.
+use std::fmt;
+
+use jsonschema::error::{TypeKind, ValidationErrorKind};
+use schemars::{JsonSchema, generate::SchemaSettings};
+use serde::{
+    Deserializer,
+    de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::{Map, Value};
+
+use crate::{Code, Error, FieldError, Result};
+
+/// Reads JSON that has no field twice.
+///
+/// # Errors
+/// [`Code::EmptyBody`], [`Code::InvalidJson`] with line and column, [`Code::DuplicateField`].
+pub fn read_json(body: &[u8]) -> Result<Value> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Err(Error::new(Code::EmptyBody, "the body is empty; a JSON object is expected"));
+    }
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let mut duplicates = Vec::new();
+    let value = Unique { path: String::new(), duplicates: &mut duplicates }.deserialize(&mut reader);
+    let value = value
+        .and_then(|value| reader.end().map(|()| value))
+        .map_err(|e| Error::new(Code::InvalidJson, format!("the body is not valid JSON: {e}")).caused_by(e))?;
+    match duplicates.is_empty() {
+        true => Ok(value),
+        false => Err(Error::fields(duplicates)),
+    }
+}
+
+/// Reads a request of a known shape: camelCase spellings are taken as the snake_case ones, then the schema decides.
+///
+/// # Errors
+/// Every wrong field at once: [`Code::UnknownField`], [`Code::MissingField`], [`Code::InvalidField`],
+/// [`Code::ConflictingFields`].
+pub fn read_request<T: DeserializeOwned + JsonSchema>(mut value: Value) -> Result<T> {
+    let schema = schema_of::<T>();
+    let mut wrong = Vec::new();
+    if let Value::Object(fields) = &mut value {
+        fold_spellings(fields, &schema, &mut wrong);
+    }
+    let validator = jsonschema::options()
+        .should_validate_formats(true)
+        .build(&schema)
+        .map_err(|e| Error::new(Code::Internal, "the request's schema is broken").caused_by(e.to_string()))?;
+    for error in validator.iter_errors(&value) {
+        describe(&error, &mut wrong);
+    }
+    refuse_control_characters(&value, String::new(), &mut wrong);
+    if !wrong.is_empty() {
+        return Err(Error::fields(wrong));
+    }
+    serde_json::from_value(value).map_err(|e| Error::field("", Code::InvalidField, e.to_string()))
+}
+
+/// The JSON Schema of a request: one flat object without unknown fields.
+pub fn schema_of<T: JsonSchema>() -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|s| s.inline_subschemas = true);
+    let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
+    if let Value::Object(schema) = &mut schema {
+        schema.insert("additionalProperties".into(), false.into());
+        schema.remove("$schema");
+    }
+    schema
+}
+
+/// Renames `tableName` to `table_name` where the schema knows the latter.
+fn fold_spellings(fields: &mut Map<String, Value>, schema: &Value, wrong: &mut Vec<FieldError>) {
+    let aliases: Vec<(String, String)> = schema["properties"]
+        .as_object()
+        .into_iter()
+        .flat_map(Map::keys)
+        .map(|name| (camel_case(name), name.clone()))
+        .filter(|(camel, name)| camel != name)
+        .collect();
+    for (camel, name) in aliases {
+        let Some(value) = fields.remove(&camel) else { continue };
+        match fields.get(&name) {
+            Some(other) if *other != value => wrong.push(FieldError {
+                detail: format!("`{camel}` and `{name}` are the same field and have different values"),
+                field: name,
+                code: Code::ConflictingFields,
+            }),
+            _ => {
+                fields.insert(name, value);
+            }
+        }
+    }
+}
+
+fn camel_case(name: &str) -> String {
+    let mut words = name.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |text, word| {
+        let mut letters = word.chars();
+        let head = letters.next().map(|c| c.to_ascii_uppercase());
+        text + &head.into_iter().chain(letters).collect::<String>()
+    })
+}
+
+fn describe(error: &jsonschema::ValidationError<'_>, wrong: &mut Vec<FieldError>) {
+    let at = error.instance_path().to_string().trim_start_matches('/').replace('/', ".");
+    let child = |name: &str| if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") };
+    let mut fault = |field: String, code, detail: String| wrong.push(FieldError { field, code, detail });
+    match error.kind() {
+        ValidationErrorKind::AdditionalProperties { unexpected } => {
+            for name in unexpected {
+                let shown: String = name.chars().take(60).flat_map(char::escape_debug).collect();
+                fault(child(&shown), Code::UnknownField, "this field is not known here".into());
+            }
+        }
+        ValidationErrorKind::Required { property } => {
+            fault(child(property.as_str().unwrap_or_default()), Code::MissingField, "this field is required".into());
+        }
+        ValidationErrorKind::Type { kind } => fault(at, Code::InvalidField, format!("must be {}", type_names(kind))),
+        ValidationErrorKind::Enum { options } => {
+            fault(at, Code::InvalidField, format!("must be one of {}", list(options)))
+        }
+        ValidationErrorKind::Minimum { limit } => fault(at, Code::InvalidField, format!("must be at least {limit}")),
+        ValidationErrorKind::Maximum { limit } => fault(at, Code::InvalidField, format!("must be at most {limit}")),
+        ValidationErrorKind::Format { format } => fault(at, Code::InvalidField, format!("must be a {format}")),
+        ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => {
+            fault(at, Code::InvalidField, "has none of the accepted values".into());
+        }
+        _ => fault(at, Code::InvalidField, "has a wrong value".into()),
+    }
+}
+
+fn type_names(kind: &TypeKind) -> String {
+    match kind {
+        TypeKind::Single(one) => one.to_string(),
+        TypeKind::Multiple(several) => several.iter().map(|t| t.to_string()).collect::<Vec<_>>().join(" or "),
+    }
+}
+
+fn list(options: &Value) -> String {
+    let names = options.as_array().into_iter().flatten();
+    names.map(|o| o.as_str().map_or_else(|| o.to_string(), |s| format!("`{s}`"))).collect::<Vec<_>>().join(", ")
+}
+
+/// NUL and other control characters have no place in any field but a query's line breaks and tabs.
+fn refuse_control_characters(value: &Value, at: String, wrong: &mut Vec<FieldError>) {
+    let join = |name: &str| if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") };
+    match value {
+        Value::String(text) if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) => {
+            wrong.push(FieldError {
+                field: at,
+                code: Code::InvalidField,
+                detail: "must not hold control characters".into(),
+            });
+        }
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(n, item)| refuse_control_characters(item, join(&n.to_string()), wrong));
+        }
+        Value::Object(fields) => {
+            fields.iter().for_each(|(name, item)| refuse_control_characters(item, join(name), wrong));
+        }
+        _ => {}
+    }
+}
+
+/// Builds a [`Value`] and notes each field that is given twice (serde_json would keep the last one).
+struct Unique<'a> {
+    path: String,
+    duplicates: &'a mut Vec<FieldError>,
+}
+
+impl<'de> DeserializeSeed<'de> for Unique<'_> {
+    type Value = Value;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Unique<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+    fn visit_bool<E>(self, v: bool) -> Result<Value, E> {
+        Ok(v.into())
+    }
+    fn visit_i64<E>(self, v: i64) -> Result<Value, E> {
+        Ok(v.into())
+    }
+    fn visit_u64<E>(self, v: u64) -> Result<Value, E> {
+        Ok(v.into())
+    }
+    fn visit_f64<E>(self, v: f64) -> Result<Value, E> {
+        Ok(v.into())
+    }
+    fn visit_str<E>(self, v: &str) -> Result<Value, E> {
+        Ok(v.into())
+    }
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        loop {
+            let path = format!("{}{}", self.path, items.len());
+            match seq.next_element_seed(Unique { path: path + ".", duplicates: self.duplicates })? {
+                Some(item) => items.push(item),
+                None => return Ok(Value::Array(items)),
+            }
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut fields = Map::new();
+        while let Some(name) = map.next_key::<String>()? {
+            if name.len() > 1024 {
+                return Err(A::Error::custom("a field's name is longer than 1024 bytes"));
+            }
+            let path = format!("{}{name}", self.path);
+            let value = map.next_value_seed(Unique { path: format!("{path}."), duplicates: self.duplicates })?;
+            if fields.insert(name, value).is_some() {
+                let detail = "this field is given twice".into();
+                self.duplicates.push(FieldError { field: path, code: Code::DuplicateField, detail });
+            }
+        }
+        Ok(Value::Object(fields))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+    use serde_json::json;
+
+    #[derive(Debug, Deserialize, JsonSchema)]
+    struct Request {
+        table_name: String,
+        #[serde(default)]
+        limit: Option<u32>,
+    }
+
+    fn faults(value: Value) -> Vec<(String, Code)> {
+        let error = read_request::<Request>(value).expect_err("wrong");
+        error.field_errors().iter().map(|f| (f.field.clone(), f.code)).collect()
+    }
+
+    #[test]
+    fn every_wrong_field_is_named_at_once() {
+        let found = faults(json!({"tabel": 1, "limit": "ten"}));
+        for expected in
+            [("tabel", Code::UnknownField), ("limit", Code::InvalidField), ("table_name", Code::MissingField)]
+        {
+            assert!(found.contains(&(expected.0.to_owned(), expected.1)), "{expected:?} in {found:?}");
+        }
+    }
+
+    #[test]
+    fn both_spellings_are_one_field() {
+        let read = read_request::<Request>(json!({"tableName": "a", "limit": null})).expect("right");
+        assert_eq!((read.table_name.as_str(), read.limit), ("a", None));
+        assert!(read_request::<Request>(json!({"tableName": "a", "table_name": "a"})).is_ok());
+        assert_eq!(
+            faults(json!({"tableName": "a", "table_name": "b"})),
+            [("table_name".into(), Code::ConflictingFields)]
+        );
+    }
+
+    #[test]
+    fn json_is_read_strictly() {
+        assert_eq!(read_json(b" \n").expect_err("empty").code(), Code::EmptyBody);
+        let error = read_json(b"{\"a\": 1,\n}").expect_err("bad");
+        assert_eq!(error.code(), Code::InvalidJson);
+        assert!(error.message().contains("line 2"), "{error}");
+        let twice = read_json(br#"{"a": {"b": 1, "b": 1}}"#).expect_err("twice");
+        assert_eq!((twice.code(), twice.field_errors()[0].field.as_str()), (Code::DuplicateField, "a.b"));
+        assert_eq!(read_json("[".repeat(10_000).as_bytes()).expect_err("deep").code(), Code::InvalidJson);
+        assert_eq!(read_json(b"{} {}").expect_err("two").code(), Code::InvalidJson);
+        assert_eq!(faults(json!({"table_name": "a\u{0}"})), [("table_name".into(), Code::InvalidField)]);
+    }
+}
