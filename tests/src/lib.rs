@@ -1,4 +1,5 @@
 //! What the tests share: real servers on private ports.
+pub mod handler;
 pub mod redis;
 
 use std::{
