@@ -142,13 +142,13 @@ async fn accept(queue: &Queue, callers: usize, count: usize) -> Result<f64, Fail
 async fn empty(slots: usize) -> Result<(f64, u64), Failure> {
     let redis = RedisServer::start()?;
     let queue = Queue::connect(&redis.url(), config()).await?;
-    let before = memory(&redis)?;
+    let before = redis.used_memory()?;
     accept(&queue, 16, JOBS).await?;
     let _worker = Worker::start(&redis.url(), slots)?;
     while queue.stats().await?.statuses["succeeded"] < JOBS as u64 {
         sleep(Duration::from_millis(50)).await;
     }
-    let bytes = (memory(&redis)? - before) / JOBS as u64;
+    let bytes = (redis.used_memory()? - before) / JOBS as u64;
     let (mut first, mut last, mut count) = (None, None, 0);
     let mut cursor = None;
     loop {
@@ -187,12 +187,6 @@ async fn latencies() -> Result<Vec<u64>, Failure> {
         sleep(Duration::from_millis(25)).await;
     }
     Ok(waits)
-}
-
-fn memory(redis: &RedisServer) -> Result<u64, Failure> {
-    let info: String = redis::cmd("INFO").arg("memory").query(&mut redis.connection()?)?;
-    let line = info.lines().find_map(|line| line.strip_prefix("used_memory:")).ok_or("no used_memory")?;
-    Ok(line.trim().parse()?)
 }
 
 fn now_us() -> u64 {

@@ -1,7 +1,7 @@
 //! The sections of the configuration that jobs need; the binary composes and loads them.
 use std::{collections::BTreeMap, path::PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Code, Error, Result, Secret};
 
@@ -9,7 +9,7 @@ use crate::{Code, Error, Result, Secret};
 pub type Connections = BTreeMap<String, Connection>;
 
 /// A named connection: what a request with `"connection": "<name>"` takes its fields from.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Connection {
     /// A PostgreSQL database.
@@ -41,7 +41,7 @@ const fn postgres_port() -> u16 {
 }
 
 /// Where a configured secret comes from.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(untagged)]
 pub enum SecretSource {
     /// Written into the configuration.
@@ -81,7 +81,7 @@ fn missing(what: String) -> Error {
 }
 
 /// Bounds that keep one job from taking the machine (`limits`).
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// The longest single value, in bytes.

@@ -52,6 +52,7 @@ codes! {
     MissingField           "missing_field"            422 Retry::Never,   "A required field is missing";
     DuplicateField         "duplicate_field"          422 Retry::Never,   "A field is given twice";
     ConflictingFields      "conflicting_fields"       422 Retry::Never,   "Fields of the request contradict each other";
+    RequestTimeout         "request_timeout"          408 Retry::Never,   "The body did not arrive in time";
     InvalidParameter       "invalid_parameter"        400 Retry::Never,   "A query or path parameter is wrong";
     InvalidIdentifier      "invalid_identifier"       422 Retry::Never,   "A name is not accepted";
     InvalidPartition       "invalid_partition"        422 Retry::Never,   "The partitioning does not fit the columns";

@@ -12,6 +12,7 @@ mod secret;
 pub mod source;
 pub mod spec;
 mod status;
+pub mod transform;
 
 pub use ctx::{Ctx, Progress, ProgressSnapshot, Stop, StopReason};
 pub use error::{Code, Error, FieldError, Result, Retry};

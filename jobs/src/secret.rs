@@ -6,6 +6,7 @@ use chacha20poly1305::{
     aead::{Aead, AeadCore, KeyInit, OsRng, Payload},
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest, Sha256};
 
 use crate::{Code, Error, Result};
 
@@ -70,6 +71,7 @@ impl schemars::JsonSchema for Secret {
 #[derive(Clone)]
 pub struct Sealer {
     cipher: XChaCha20Poly1305,
+    digest_key: [u8; 32],
 }
 
 impl Sealer {
@@ -81,7 +83,15 @@ impl Sealer {
         let bad = || Error::new(Code::SecretUnreadable, "the sealing key must be 64 hexadecimal digits (32 bytes)");
         let bytes = decode_hex(key.trim()).ok_or_else(bad)?;
         let cipher = XChaCha20Poly1305::new_from_slice(&bytes).map_err(|_| bad())?;
-        Ok(Self { cipher })
+        let digest_key = Sha256::new().chain_update("icehaul digest key").chain_update(&bytes).finalize().into();
+        Ok(Self { cipher, digest_key })
+    }
+
+    /// A keyed hash: equal for equal texts, and no help in guessing them without the key.
+    #[must_use]
+    pub fn digest(&self, text: &[u8]) -> String {
+        let inner = Sha256::new().chain_update(self.digest_key).chain_update(text).finalize();
+        encode_hex(&Sha256::new().chain_update(self.digest_key).chain_update(inner).finalize())
     }
 
     /// Reads the key from a file, or makes one there (mode 600) if there is none.
@@ -178,5 +188,13 @@ mod tests {
         );
         sealer.open_secret(&mut secret, "job-1").expect("open");
         assert_eq!(secret.expose(), "hunter2");
+    }
+
+    #[test]
+    fn a_digest_depends_on_the_key() {
+        let [one, other] = ["ab", "cd"].map(|byte| Sealer::from_hex(&byte.repeat(32)).expect("key"));
+        assert_eq!(one.digest(b"hunter2"), one.clone().digest(b"hunter2"));
+        assert_ne!(one.digest(b"hunter2"), one.digest(b"hunter3"));
+        assert_ne!(one.digest(b"hunter2"), other.digest(b"hunter2"));
     }
 }

@@ -1,21 +1,38 @@
 //! One catalog with its warehouse, and the named set of them.
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
+
+use iceberg::{NamespaceIdent, Runtime, TableIdent, spec::TableMetadata};
 
 use crate::{
-    CatalogConfig, Change, Committed, Guard, Namespace, Result, Table, TableName, TableSpec, Target, WrittenFile,
+    CatalogConfig, Change, Committed, Error, Guard, Kind, Namespace, Result, Table, TableName, TableSpec, Target,
+    WrittenFile,
+    catalog::SqlCatalog,
+    commit,
+    schema::{self, Base},
+    storage::{Storage, failed},
+    write,
 };
 
 /// One catalog and its warehouse. Cheap to clone.
 #[derive(Clone)]
-pub struct Lake {}
+pub struct Lake {
+    pub(crate) catalog: Arc<SqlCatalog>,
+    pub(crate) storage: Storage,
+}
 
 impl Lake {
-    /// Connects to a catalog, creating its tables if they are missing.
+    /// A lake for a catalog as configured. It connects, and makes the catalog's tables, when it is first used: a
+    /// database that is away now does not keep a server from starting.
     ///
     /// # Errors
-    /// [`crate::Kind::CatalogUnavailable`], [`crate::Kind::StorageUnavailable`].
-    pub async fn connect(_name: &str, _config: &CatalogConfig) -> Result<Self> {
-        unimplemented!()
+    /// [`crate::Kind::CatalogUnavailable`] or [`crate::Kind::UnsupportedFeature`] for a configuration that cannot work.
+    pub async fn connect(name: &str, config: &CatalogConfig) -> Result<Self> {
+        let (CatalogConfig::Sqlite { warehouse, .. } | CatalogConfig::Postgres { warehouse, .. }) = config;
+        let catalog = Arc::new(SqlCatalog::new(name, config)?);
+        Ok(Self { catalog, storage: Storage::new(warehouse)? })
     }
 
     /// Asks the catalog for an answer; for `/health`.
@@ -23,7 +40,8 @@ impl Lake {
     /// # Errors
     /// [`crate::Kind::CatalogUnavailable`] or [`crate::Kind::StorageUnavailable`].
     pub async fn ping(&self) -> Result<()> {
-        unimplemented!()
+        self.catalog.ping().await?;
+        self.storage.ping().await
     }
 
     /// All namespaces, sorted, each with its number of tables.
@@ -31,58 +49,108 @@ impl Lake {
     /// # Errors
     /// [`crate::Kind::CatalogUnavailable`].
     pub async fn namespaces(&self) -> Result<Vec<(String, u64)>> {
-        unimplemented!()
+        self.catalog.namespaces().await
     }
 
     /// The bare names of a namespace's tables, sorted.
     ///
     /// # Errors
     /// [`crate::Kind::NamespaceNotFound`].
-    pub async fn tables(&self, _namespace: &Namespace) -> Result<Vec<String>> {
-        unimplemented!()
+    pub async fn tables(&self, namespace: &Namespace) -> Result<Vec<String>> {
+        self.catalog.tables(namespace).await
     }
 
     /// Loads a table as it is now.
     ///
     /// # Errors
     /// [`crate::Kind::TableNotFound`], [`crate::Kind::NamespaceNotFound`].
-    pub async fn table(&self, _name: &TableName) -> Result<Table> {
-        unimplemented!()
+    pub async fn table(&self, name: &TableName) -> Result<Table> {
+        let Some(Base { location, metadata }) = self.load(name).await? else {
+            return Err(match self.catalog.has_namespace(name.namespace()).await? {
+                true => Error::new(Kind::TableNotFound, format!("no table `{name}`")),
+                false => Error::new(Kind::NamespaceNotFound, format!("no namespace `{}`", name.namespace())),
+            });
+        };
+        let broken =
+            |e: iceberg::Error| Error::new(Kind::Internal, format!("table `{name}` cannot be opened")).caused_by(e);
+        let namespace = NamespaceIdent::new(name.namespace().as_str().to_owned());
+        let table = iceberg::table::Table::builder()
+            .file_io(self.storage.io().clone())
+            .identifier(TableIdent::new(namespace, name.table().to_owned()))
+            .metadata_location(location)
+            .metadata(metadata)
+            .runtime(Runtime::try_current().map_err(broken)?)
+            .build();
+        Ok(Table::new(name.clone(), table.map_err(broken)?))
     }
 
     /// Fits rows of a schema to a table, new or existing, without writing anything.
     ///
     /// # Errors
     /// [`crate::Kind::SchemaMismatch`], [`crate::Kind::InvalidPartition`], [`crate::Kind::UnsupportedFeature`].
-    pub async fn prepare(&self, _spec: TableSpec) -> Result<Target> {
-        unimplemented!()
+    pub async fn prepare(&self, spec: TableSpec) -> Result<Target> {
+        let base = self.load(&spec.name).await?;
+        Target::new(self.storage.clone(), spec, base)
     }
 
     /// Publishes written files in one snapshot, exactly once for the guard's operation id.
     ///
+    /// Await it to its end: dropped halfway it leaves files that no one reaches. Without files an append changes nothing,
+    /// except that a new table is made, without a snapshot; an overwrite removes the rows that are there.
+    ///
     /// # Errors
     /// [`crate::Kind::CommitConflict`], [`crate::Kind::CursorMoved`], [`crate::Kind::GuardRefused`] and the unavailables.
+    /// After [`crate::Kind::CatalogUnavailable`] the files may be in the table, now or shortly: keep them and ask
+    /// [`Lake::committed`], or commit again.
     pub async fn commit(
         &self,
-        _target: &Target,
-        _files: Vec<WrittenFile>,
-        _change: Change,
-        _guard: &Guard,
+        target: &Target,
+        files: Vec<WrittenFile>,
+        change: Change,
+        guard: &Guard,
     ) -> Result<Committed> {
-        unimplemented!()
+        commit::commit(self, target, &files, change, guard).await
     }
 
     /// The snapshot that an operation has committed to a table, if it has.
     ///
     /// # Errors
     /// [`crate::Kind::CatalogUnavailable`].
-    pub async fn committed(&self, _table: &TableName, _operation: &str) -> Result<Option<Committed>> {
-        unimplemented!()
+    pub async fn committed(&self, table: &TableName, operation: &str) -> Result<Option<Committed>> {
+        let base = self.load(table).await?;
+        Ok(base.and_then(|base| commit::find(&base.metadata, operation).map(|snapshot| Committed::of(&snapshot, true))))
+    }
+
+    /// The committed incremental cursor of a table's column; `None` if there is none or no such table.
+    ///
+    /// # Errors
+    /// [`crate::Kind::CatalogUnavailable`].
+    pub async fn cursor(&self, table: &TableName, column: &str) -> Result<Option<String>> {
+        Ok(self.load(table).await?.and_then(|base| schema::cursor(&base.metadata, column)))
+    }
+
+    /// Deletes what lies under `prefix` among a table's data: the leavings of earlier
+    /// attempts at an operation that has been published.
+    pub async fn discard_prefix(&self, table: &TableName, prefix: &str) {
+        if let Ok(Some(base)) = self.load(table).await {
+            let directory = format!("{}/{prefix}", write::data_location(&base.metadata));
+            self.storage.remove_under(&directory, &HashSet::new()).await;
+        }
+    }
+
+    /// The metadata of a table, if there is one of that name.
+    pub(crate) async fn load(&self, name: &TableName) -> Result<Option<Base>> {
+        let Some(location) = self.catalog.load(name).await? else { return Ok(None) };
+        let metadata = TableMetadata::read_from(self.storage.io(), &location).await;
+        let metadata = Arc::new(metadata.map_err(|e| failed("read", &location, e))?);
+        Ok(Some(Base { location, metadata }))
     }
 
     /// Deletes files that were written and will not be committed. Missing ones are no error.
-    pub async fn discard(&self, _files: &[WrittenFile]) {
-        unimplemented!()
+    pub async fn discard(&self, files: &[WrittenFile]) {
+        for file in files {
+            self.storage.remove(file.path()).await;
+        }
     }
 }
 

@@ -7,22 +7,26 @@
 mod batches;
 mod catalog;
 mod commit;
+mod describe;
 mod error;
+mod failpoint;
 pub mod fingerprint;
 mod lake;
 mod name;
 mod read;
 mod schema;
 pub mod sql;
+mod storage;
 mod write;
 
 pub use batches::Batches;
 pub use catalog::CatalogConfig;
 pub use commit::{Change, Committed, CursorMove, Guard, Permission};
+pub use describe::Column;
 pub use error::{Error, Kind, Result};
 pub use fingerprint::Fingerprint;
 pub use lake::{Lake, Lakes};
 pub use name::{Namespace, TableName};
-pub use read::{At, Scan, SnapshotInfo, Table};
+pub use read::{At, FileInfo, Scan, SnapshotInfo, Table};
 pub use schema::{PartitionField, SchemaMode, TableSpec, Target};
 pub use write::{Compression, TableWriter, WrittenFile};

@@ -1,5 +1,8 @@
-//! What the tests share: real servers on private ports.
+//! What the integration tests stand on: real servers and processes on private ports, and a fault proxy.
 pub mod handler;
+pub mod icehaul;
+pub mod postgres;
+pub mod proxy;
 pub mod redis;
 
 use std::{

@@ -1,8 +1,384 @@
-//! Rows from a source into a table.
-use serde_json::Value;
+//! Rows from a source into a table, published in one snapshot and proven before that.
+//!
+//! Each lane is a reader and a writer with a short channel between them: the reader takes one split after the other, the
+//! writer fills files. Nothing is published before all lanes are done and the proof holds.
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Instant,
+};
 
-use crate::{Ctx, Result, source::LoadSpec};
+use arrow_array::RecordBatch;
+use chrono::Utc;
+use futures::TryStreamExt;
+use icehaul_lake::{
+    Change, Committed, CursorMove, Fingerprint, Guard, Lake, TableName, TableSpec, WrittenFile, fingerprint::Hasher,
+};
+use serde_json::{Value, json};
+use tokio::{sync::mpsc, task::JoinSet};
 
-pub(super) async fn run(_load: &LoadSpec, _ctx: &Ctx) -> Result<Value> {
-    unimplemented!()
+use crate::{
+    Code, Ctx, Error, Result,
+    source::{CursorWish, LoadSpec, Plan, Wish},
+    spec::{LoadMode, Target, Verify},
+    transform::Lineage,
+};
+
+/// Batches between a lane's reader and its writer; small, so that memory stays bounded and the source feels it.
+const CHANNEL_BATCHES: usize = 2;
+
+/// Keys of the snapshot summary from which a lost result is told again.
+mod summary {
+    pub const EPOCH: &str = "icehaul.epoch";
+    pub const ROWS: &str = "icehaul.rows";
+    pub const COLUMNS: &str = "icehaul.columns";
+    pub const SOURCE: &str = "icehaul.source";
+    pub const FINGERPRINT: &str = "icehaul.fingerprint";
+    pub const TYPE_NOTES: &str = "icehaul.type-notes";
+}
+
+pub(super) async fn run(load: &LoadSpec, ctx: &Ctx) -> Result<Value> {
+    let started = Instant::now();
+    let attempt =
+        Attempt { load, ctx, table: load.target().name()?, lake: ctx.lake(load.target().catalog.as_deref())? };
+    if let Some(committed) = attempt.lake.committed(&attempt.table, &ctx.job.to_string()).await? {
+        return attempt.recovered(&committed, started).await;
+    }
+    ctx.progress.phase("planning");
+    let wish = attempt.wish().await?;
+    let plan = Arc::new(ctx.stop.or(load.plan(ctx, &wish)).await?);
+    let lineage = match load.target().lineage {
+        true => Lineage::database(&plan.schema, &plan.origin, Utc::now())?,
+        false => Lineage::none(&plan.schema),
+    };
+    let target = attempt.lake.prepare(attempt.table_spec(&lineage)?).await?;
+    let mut lanes = JoinSet::new();
+    let read = async {
+        let written = attempt.read_all(&plan, &lineage, &target, &mut lanes).await?;
+        attempt.verify(&plan, &target, written).await
+    };
+    let proven = match ctx.stop.or(read).await {
+        Ok(proven) => proven,
+        Err(error) => {
+            lanes.shutdown().await;
+            target.discard_prefix(&attempt.prefix(ctx.epoch)).await;
+            return Err(error);
+        }
+    };
+    let committed = attempt.commit(&plan, &target, &proven).await?;
+    if committed.already {
+        return attempt.recovered(&committed, started).await;
+    }
+    attempt.discard_other_attempts(&target, ctx.epoch).await;
+    Ok(attempt.result(&plan, &proven, &committed, started))
+}
+
+/// One attempt at a load.
+struct Attempt<'a> {
+    load: &'a LoadSpec,
+    ctx: &'a Ctx,
+    table: TableName,
+    lake: &'a Lake,
+}
+
+/// What one lane, or all of them, have written.
+#[derive(Default)]
+struct Written {
+    files: Vec<WrittenFile>,
+    rows: u64,
+    fingerprint: Option<Fingerprint>,
+}
+
+/// What was written, and the proof that it is what was read.
+struct Proven {
+    written: Written,
+    verification: Value,
+}
+
+impl Attempt<'_> {
+    fn request(&self) -> &Target {
+        self.load.target()
+    }
+
+    /// The folder of an attempt's files, below the table's data.
+    fn prefix(&self, epoch: u64) -> String {
+        format!("{}/{epoch}", self.ctx.job)
+    }
+
+    async fn wish(&self) -> Result<Wish> {
+        let (LoadMode::Incremental, Some(column)) = (self.request().mode, &self.request().cursor) else {
+            return Ok(Wish::default());
+        };
+        let after = self.lake.cursor(&self.table, column).await?;
+        Ok(Wish { cursor: Some(CursorWish { column: column.clone(), after, lag: self.request().lag }) })
+    }
+
+    fn table_spec(&self, lineage: &Lineage) -> Result<TableSpec> {
+        Ok(TableSpec {
+            name: self.table.clone(),
+            schema: lineage.schema().clone(),
+            partition_by: self.request().partition_fields()?,
+            schema_mode: self.request().schema_mode.into(),
+            compression: self.request().compression.map(Into::into),
+        })
+    }
+
+    async fn read_all(
+        &self,
+        plan: &Arc<Plan>,
+        lineage: &Lineage,
+        target: &icehaul_lake::Target,
+        lanes: &mut JoinSet<Result<Written>>,
+    ) -> Result<Written> {
+        self.ctx.progress.planned(plan.splits.len() as u64, plan.rows_estimate);
+        self.ctx.progress.phase("reading");
+        let next = Arc::new(AtomicUsize::new(0));
+        let width = plan.parallelism.unwrap_or(self.ctx.limits.parallelism).clamp(1, plan.splits.len().max(1));
+        for lane in 0..width {
+            let writer = target.writer(&self.prefix(self.ctx.epoch), lane).await?;
+            let hasher = match self.request().verify {
+                Verify::Checksum => Some(Hasher::new(lineage.schema(), Some(&columns(plan)))?),
+                Verify::None | Verify::Counts => None,
+            };
+            let (sender, receiver) = mpsc::channel(CHANNEL_BATCHES);
+            lanes.spawn(write_lane(receiver, writer, hasher, lineage.clone()));
+            lanes.spawn(read_lane(self.load.clone(), self.ctx.clone(), plan.clone(), next.clone(), sender));
+        }
+        let mut all = Written::default();
+        while let Some(ended) = lanes.join_next().await {
+            let lane = ended.map_err(|e| Error::new(Code::Internal, "a lane of the load panicked").caused_by(e))??;
+            all.rows += lane.rows;
+            all.files.extend(lane.files);
+            all.fingerprint = add(all.fingerprint, lane.fingerprint)?;
+        }
+        Ok(all)
+    }
+
+    /// Compares what was read with what the files hold, before anything is published.
+    async fn verify(&self, plan: &Plan, target: &icehaul_lake::Target, written: Written) -> Result<Proven> {
+        let in_files: u64 = written.files.iter().map(WrittenFile::rows).sum();
+        let verification = match self.request().verify {
+            Verify::None => json!({"mode": "none"}),
+            Verify::Counts => {
+                require(written.rows == in_files, || format!("{} rows were read, {in_files} written", written.rows))?;
+                json!({"mode": "counts", "rows_read": written.rows, "rows_written": in_files, "match": true})
+            }
+            Verify::Checksum => {
+                self.ctx.progress.phase("verifying");
+                let there = read_back(target, &written.files, &columns(plan)).await?;
+                let read = written.fingerprint.as_ref().map(ToString::to_string);
+                let stored = there.map(|f| f.to_string());
+                let same = written.rows == in_files && (written.rows == 0 || read == stored);
+                require(same, || format!("the rows read have the fingerprint {read:?}, the written files {stored:?}"))?;
+                json!({"mode": "checksum", "rows_read": written.rows, "rows_written": in_files,
+                       "fingerprint_read": read, "fingerprint_written": stored.or_else(|| read.clone()), "match": true})
+            }
+        };
+        Ok(Proven { written, verification })
+    }
+
+    async fn commit(&self, plan: &Plan, target: &icehaul_lake::Target, proven: &Proven) -> Result<Committed> {
+        self.ctx.progress.phase("committing");
+        let guard = Guard {
+            operation: self.ctx.job.to_string(),
+            permission: self.ctx.permission.clone(),
+            cursor: plan.cursor.clone(),
+            summary: self.summary(plan, proven),
+        };
+        let change = match self.request().mode {
+            LoadMode::Append | LoadMode::Incremental => Change::Append,
+            LoadMode::Overwrite => Change::Overwrite,
+        };
+        let committed = self.lake.commit(target, proven.written.files.clone(), change, &guard).await;
+        committed.map_err(Error::from).map_err(|error| match self.ctx.stop.error() {
+            Some(stopped) if error.code() == Code::LeaseLost => stopped,
+            _ => error,
+        })
+    }
+
+    fn summary(&self, plan: &Plan, proven: &Proven) -> BTreeMap<String, String> {
+        let mut entries = BTreeMap::from([
+            (summary::EPOCH.into(), self.ctx.epoch.to_string()),
+            (summary::ROWS.into(), proven.written.rows.to_string()),
+            (summary::COLUMNS.into(), json!(columns(plan)).to_string()),
+            (summary::SOURCE.into(), plan.origin.clone()),
+        ]);
+        if let Some(fingerprint) = &proven.written.fingerprint {
+            entries.insert(summary::FINGERPRINT.into(), fingerprint.to_string());
+        }
+        if !plan.type_notes.is_empty() {
+            entries.insert(summary::TYPE_NOTES.into(), json!(plan.type_notes).to_string());
+        }
+        entries
+    }
+
+    /// Deletes what other attempts of this job have left; only once the job's snapshot stands, so that none of them can
+    /// still publish those files.
+    async fn discard_other_attempts(&self, target: &icehaul_lake::Target, published: u64) {
+        for epoch in (1..=self.ctx.epoch).filter(|epoch| *epoch != published) {
+            target.discard_prefix(&self.prefix(epoch)).await;
+        }
+    }
+
+    fn result(&self, plan: &Plan, proven: &Proven, committed: &Committed, started: Instant) -> Value {
+        json!({
+            "status": "success",
+            "message": format!("Data loaded from {}", self.load.title()),
+            "table": self.table.to_string(),
+            "rows_loaded": proven.written.rows,
+            "columns": columns(plan),
+            "source": plan.origin,
+            "duration_seconds": seconds(started),
+            "snapshot_id": committed.snapshot_id.map(|id| id.to_string()),
+            "files_written": proven.written.files.len(),
+            "bytes_written": proven.written.files.iter().map(WrittenFile::bytes).sum::<u64>(),
+            "fingerprint": proven.written.fingerprint.as_ref().map(ToString::to_string),
+            "verification": proven.verification,
+            "type_notes": plan.type_notes,
+            "rows_quarantined": 0,
+            "unchanged": committed.snapshot_id.is_none(),
+            "cursor": plan.cursor.as_ref().map(cursor_note),
+        })
+    }
+
+    /// Tells the result of a snapshot that an earlier attempt has published, and deletes what is not in it.
+    async fn recovered(&self, committed: &Committed, started: Instant) -> Result<Value> {
+        let entry = |key: &str| committed.summary.get(key).map(String::as_str).unwrap_or_default();
+        let number = |key: &str| entry(key).parse::<u64>().unwrap_or_default();
+        let parsed = |key: &str| serde_json::from_str::<Value>(entry(key)).unwrap_or_else(|_| json!([]));
+        let published = number(summary::EPOCH);
+        for epoch in (1..=self.ctx.epoch).filter(|epoch| *epoch != published) {
+            self.lake.discard_prefix(&self.table, &self.prefix(epoch)).await;
+        }
+        let fingerprint = committed.summary.get(summary::FINGERPRINT);
+        Ok(json!({
+            "status": "success",
+            "message": format!("Data loaded from {}", self.load.title()),
+            "table": self.table.to_string(),
+            "rows_loaded": number(summary::ROWS),
+            "columns": parsed(summary::COLUMNS),
+            "source": entry(summary::SOURCE),
+            "duration_seconds": seconds(started),
+            "snapshot_id": committed.snapshot_id.map(|id| id.to_string()),
+            "files_written": number("added-data-files"),
+            "bytes_written": number("added-files-size"),
+            "fingerprint": fingerprint,
+            "verification": {"mode": if fingerprint.is_some() { "checksum" } else { "counts" }, "match": true,
+                             "note": "published by an earlier attempt, which verified it"},
+            "type_notes": parsed(summary::TYPE_NOTES),
+            "rows_quarantined": 0,
+            "unchanged": false,
+            "cursor": null,
+        }))
+    }
+}
+
+/// The cursor's step as the result shows it.
+fn cursor_note(step: &CursorMove) -> Value {
+    json!({"column": step.column, "from": step.from, "to": step.to})
+}
+
+fn columns(plan: &Plan) -> Vec<String> {
+    plan.schema.fields().iter().map(|f| f.name().clone()).collect()
+}
+
+fn seconds(started: Instant) -> f64 {
+    (started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+fn require(holds: bool, why: impl FnOnce() -> String) -> Result<()> {
+    match holds {
+        true => Ok(()),
+        false => Err(Error::new(Code::VerificationFailed, format!("nothing was published: {}", why()))),
+    }
+}
+
+fn add(sum: Option<Fingerprint>, more: Option<Fingerprint>) -> Result<Option<Fingerprint>> {
+    match (sum, more) {
+        (Some(mut sum), Some(more)) => {
+            sum.merge(&more)?;
+            Ok(Some(sum))
+        }
+        (sum, more) => Ok(sum.or(more)),
+    }
+}
+
+/// Reads one split after the other and passes the batches on.
+async fn read_lane(
+    load: LoadSpec,
+    ctx: Ctx,
+    plan: Arc<Plan>,
+    next: Arc<AtomicUsize>,
+    sender: mpsc::Sender<RecordBatch>,
+) -> Result<Written> {
+    while let Some(split) = plan.splits.get(next.fetch_add(1, Relaxed)) {
+        let mut batches = load.read(&ctx, &plan, split).await?.stream;
+        while let Some(batch) = batches.try_next().await? {
+            ctx.progress.add(batch.num_rows() as u64, batch.get_array_memory_size() as u64);
+            if sender.send(batch).await.is_err() {
+                return Ok(Written::default()); // The writer has failed and says why.
+            }
+        }
+        ctx.progress.split_done();
+    }
+    Ok(Written::default())
+}
+
+/// Writes what one lane's reader passes on.
+async fn write_lane(
+    mut receiver: mpsc::Receiver<RecordBatch>,
+    mut writer: icehaul_lake::TableWriter,
+    mut hasher: Option<Hasher>,
+    mut lineage: Lineage,
+) -> Result<Written> {
+    let mut rows = 0;
+    while let Some(batch) = receiver.recv().await {
+        let batch = lineage.stamp(batch)?;
+        rows += batch.num_rows() as u64;
+        if let Some(hasher) = &mut hasher {
+            hasher.add(&batch)?;
+        }
+        writer.write(&batch).await?;
+    }
+    Ok(Written { files: writer.close().await?, rows, fingerprint: hasher.map(Hasher::finish) })
+}
+
+/// The fingerprint of the named columns of written files, read on all cores.
+async fn read_back(
+    target: &icehaul_lake::Target,
+    files: &[WrittenFile],
+    columns: &[String],
+) -> Result<Option<Fingerprint>> {
+    let mut readers = JoinSet::new();
+    let mut sum = None;
+    let width = std::thread::available_parallelism().map_or(2, usize::from);
+    for file in files {
+        if readers.len() >= width {
+            sum = add(sum, joined(readers.join_next().await)?)?;
+        }
+        let batches = target.read_back(file, Some(columns)).await?;
+        let columns = columns.to_vec();
+        readers.spawn(async move {
+            let mut hasher = Hasher::new(&batches.schema, Some(&columns))?;
+            let mut stream = batches.stream;
+            while let Some(batch) = stream.try_next().await? {
+                hasher.add(&batch)?;
+            }
+            Ok::<_, Error>(hasher.finish())
+        });
+    }
+    while !readers.is_empty() {
+        sum = add(sum, joined(readers.join_next().await)?)?;
+    }
+    Ok(sum)
+}
+
+fn joined(ended: Option<Result<Result<Fingerprint>, tokio::task::JoinError>>) -> Result<Option<Fingerprint>> {
+    ended
+        .transpose()
+        .map_err(|e| Error::new(Code::Internal, "a reader of written files panicked").caused_by(e))?
+        .transpose()
 }

@@ -16,6 +16,9 @@ use crate::{
 
 /// A place to read rows from. The type that implements it is also its part of the request body.
 pub trait Source: Clone + Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static {
+    /// The product's name, for messages.
+    const TITLE: &'static str;
+
     /// Finds what is wrong without any I/O.
     fn check(&self) -> Vec<FieldError>;
 
@@ -55,6 +58,8 @@ pub struct Plan {
     pub schema: SchemaRef,
     /// At least one.
     pub splits: Vec<Split>,
+    /// How many splits may be read at once, if the request says.
+    pub parallelism: Option<usize>,
     /// The number of rows, where the source tells without counting.
     pub rows_estimate: Option<u64>,
     /// The cursor's step, for an incremental read that found something new.
@@ -102,6 +107,10 @@ macro_rules! sources {
             /// The source's name.
             #[must_use]
             pub const fn name(&self) -> &'static str { match self { $(Self::$source(_) => $name,)* } }
+
+            /// The source's title, for messages.
+            #[must_use]
+            pub const fn title(&self) -> &'static str { match self { $(Self::$source(_) => $source::TITLE,)* } }
 
             /// The JSON Schema of the request body.
             #[must_use]

@@ -92,6 +92,15 @@ impl JobSpec {
         }
     }
 
+    /// Tells whether two requests are the same, passwords included, without giving any of it away.
+    #[must_use]
+    pub fn digest(&mut self, sealer: &Sealer) -> String {
+        let mut parts = vec![self.kind(), self.redacted().to_string()];
+        let Self::Load(load) = self;
+        parts.extend(load.secrets().iter().map(|secret| secret.expose().to_owned()));
+        sealer.digest(serde_json::json!(parts).to_string().as_bytes())
+    }
+
     /// What the queue carries: the request with its secrets sealed for this job.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::fmt;
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::{
-    Deserialize, Deserializer,
+    Deserializer,
     de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::{Map, Value};
@@ -44,7 +44,9 @@ pub fn read_request<T: DeserializeOwned + JsonSchema>(mut value: Value) -> Resul
     if let Value::Object(fields) = &mut value {
         fold_spellings(fields, &schema, &mut wrong);
     }
-    let validator = jsonschema::validator_for(&schema)
+    let validator = jsonschema::options()
+        .should_validate_formats(true)
+        .build(&schema)
         .map_err(|e| Error::new(Code::Internal, "the request's schema is broken").caused_by(e.to_string()))?;
     for error in validator.iter_errors(&value) {
         describe(&error, &mut wrong);
@@ -121,6 +123,7 @@ fn describe(error: &jsonschema::ValidationError<'_>, wrong: &mut Vec<FieldError>
         }
         ValidationErrorKind::Minimum { limit } => fault(at, Code::InvalidField, format!("must be at least {limit}")),
         ValidationErrorKind::Maximum { limit } => fault(at, Code::InvalidField, format!("must be at most {limit}")),
+        ValidationErrorKind::Format { format } => fault(at, Code::InvalidField, format!("must be a {format}")),
         ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => {
             fault(at, Code::InvalidField, "has none of the accepted values".into());
         }
@@ -230,6 +233,7 @@ impl<'de> Visitor<'de> for Unique<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde::Deserialize;
     use serde_json::json;
 
     #[derive(Debug, Deserialize, JsonSchema)]

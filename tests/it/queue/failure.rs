@@ -155,7 +155,7 @@ async fn a_worker_that_slept_past_its_lease_commits_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn redis_may_be_away_for_longer_than_a_lease() {
+async fn slow_redis_may_be_away_for_longer_than_a_lease() {
     let mut scene = scene().await;
     let _workers = [scene.worker("first", 4, json!({})), scene.worker("second", 4, json!({}))];
     let ids = scene.enqueue(12, json!({"do": "sleep", "ms": 7000})).await;
@@ -168,7 +168,7 @@ async fn redis_may_be_away_for_longer_than_a_lease() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn redis_may_freeze_for_longer_than_a_lease() {
+async fn slow_redis_may_freeze_for_longer_than_a_lease() {
     let scene = scene().await;
     let _workers = [scene.worker("first", 2, json!({})), scene.worker("second", 2, json!({}))];
     let ids = scene.enqueue(4, json!({"do": "sleep", "ms": 6000})).await;
@@ -181,7 +181,7 @@ async fn redis_may_freeze_for_longer_than_a_lease() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_storm_of_cut_connections_costs_nothing() {
+async fn slow_a_storm_of_cut_connections_costs_nothing() {
     let scene = scene().await;
     let _worker = scene.worker("first", 5, json!({}));
     let ids = scene.enqueue(20, json!({"do": "sleep", "ms": 900})).await;
@@ -228,7 +228,7 @@ async fn sigterm_drains() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_job_that_kills_its_worker_fails_in_the_end() {
+async fn slow_a_job_that_kills_its_worker_fails_in_the_end() {
     let scene = scene().await;
     let id = scene.enqueue(1, json!({"do": "abort"})).await[0];
     for attempt in 1..=3 {
@@ -246,7 +246,7 @@ async fn a_job_that_kills_its_worker_fails_in_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_handler_that_blocks_its_thread_keeps_its_lease() {
+async fn slow_a_handler_that_blocks_its_thread_keeps_its_lease() {
     let scene = scene().await;
     let _first = scene.worker("first", 1, json!({"threads": 1}));
     let ids = scene.enqueue(1, json!({"do": "block", "ms": (3000.0 * LEASE) as u64})).await;

@@ -124,7 +124,7 @@ async fn life(events: &[Event]) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn redis_and_the_table_agree(events in events()) {
+    fn slow_redis_and_the_table_agree(events in events()) {
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime").block_on(life(&events));
     }
 }

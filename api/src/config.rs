@@ -1,0 +1,87 @@
+//! The API's part of the configuration.
+use std::{net::SocketAddr, time::Duration};
+
+use icehaul_jobs::{Code, Error};
+use serde::{Deserialize, Serialize};
+
+/// The API's part of the configuration (`api`).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ApiConfig {
+    /// The address to listen on.
+    pub bind: SocketAddr,
+    /// The largest request body, in bytes.
+    pub max_body_bytes: usize,
+    /// The most rows' JSON in one reply of `/query` or `/preview`, in bytes; the reply says when it was cut.
+    pub max_result_bytes: usize,
+    /// The most connections at once; more wait to be accepted.
+    pub max_connections: usize,
+    /// How long a connection may take to send the head of a request, in seconds.
+    pub header_timeout_seconds: f64,
+    /// How long a request's body may take to arrive, in seconds.
+    pub body_timeout_seconds: f64,
+    /// How long counting, reading or fingerprinting a table may take, and the longest `timeout_seconds` of a query.
+    pub query_timeout_seconds: f64,
+    /// The longest `Prefer: wait=N`, in seconds.
+    pub max_wait_seconds: u64,
+}
+
+impl Default for ApiConfig {
+    fn default() -> Self {
+        Self {
+            bind: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            max_body_bytes: 1 << 20,
+            max_result_bytes: 32 << 20,
+            max_connections: 4096,
+            header_timeout_seconds: 15.0,
+            body_timeout_seconds: 30.0,
+            query_timeout_seconds: 300.0,
+            max_wait_seconds: 60,
+        }
+    }
+}
+
+impl ApiConfig {
+    pub(crate) fn query_timeout(&self) -> Duration {
+        seconds(self.query_timeout_seconds)
+    }
+}
+
+/// Seconds from a configuration or request; nonsense (negative, NaN) is no time at all.
+pub(crate) fn seconds(value: f64) -> Duration {
+    Duration::try_from_secs_f64(value).unwrap_or_default()
+}
+
+/// Refuses an address that others can reach, unless that is said to be meant: the API asks for no keys yet.
+///
+/// # Errors
+/// [`Code::InvalidField`], naming the address.
+pub fn check_bind(address: SocketAddr, insecure: bool) -> std::result::Result<(), Error> {
+    if insecure || address.ip().to_canonical().is_loopback() {
+        return Ok(());
+    }
+    let detail = format!(
+        "{address} can be reached from other machines and the API asks for no key: bind 127.0.0.1, or say `--insecure`"
+    );
+    Err(Error::field("api.bind", Code::InvalidField, detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_is_bound_without_a_word() {
+        for (address, fine) in [
+            ("127.0.0.1:1", true),
+            ("[::1]:1", true),
+            ("[::ffff:127.0.0.1]:1", true),
+            ("0.0.0.0:1", false),
+            ("[::]:1", false),
+        ] {
+            let address = address.parse().expect("address");
+            assert_eq!(check_bind(address, false).is_ok(), fine, "{address}");
+            assert!(check_bind(address, true).is_ok());
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Read-only SQL.
+use std::time::{Duration, Instant};
+
+use axum::{Json, extract::State};
+use icehaul_jobs::{Code, Error, spec};
+use icehaul_lake::sql;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::{
+    AppState, Result,
+    config::seconds,
+    extract::JsonBody,
+    rows::{self, ResultSet},
+};
+
+/// Rows of a result when the caller does not say.
+const DEFAULT_LIMIT: u32 = 1000;
+
+/// How long a query may take when the caller does not say.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Who runs the query.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Engine {
+    /// Icehaul itself.
+    #[default]
+    Embedded,
+    /// A Trino cluster, where one is configured.
+    Trino,
+}
+
+/// A query.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct Query {
+    /// One read-only statement. Tables are `namespace.table` or `catalog.namespace.table`.
+    #[schemars(length(min = 1, max = 100_000))]
+    sql: String,
+    /// How many rows at most; 1000 if not given.
+    #[schemars(range(min = 1, max = 10_000))]
+    limit: Option<u32>,
+    /// Who runs it.
+    #[serde(default)]
+    engine: Engine,
+    /// How long it may take, in seconds; 60 if not given.
+    #[schemars(range(min = 0.001, max = 3600.0))]
+    timeout_seconds: Option<f64>,
+}
+
+pub(crate) async fn query(State(state): State<AppState>, JsonBody(body): JsonBody) -> Result<Json<ResultSet>> {
+    let query: Query = spec::read_request(spec::read_json(&body)?)?;
+    if query.engine == Engine::Trino {
+        return Err(Error::field("engine", Code::InvalidField, "no Trino cluster is configured; use `embedded`").into());
+    }
+    let timeout = query.timeout_seconds.map_or(DEFAULT_TIMEOUT, seconds).min(state.config.query_timeout());
+    let limit = query.limit.unwrap_or(DEFAULT_LIMIT) as usize;
+    let started = Instant::now();
+    let batches = sql::query(&state.lakes, &query.sql, timeout).await?;
+    let result = rows::collect(batches, limit, state.config.max_result_bytes).await?;
+    Ok(Json(result.took(started.elapsed())))
+}

@@ -1,0 +1,90 @@
+//! A request becomes a job.
+use std::time::Duration;
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderName, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use chrono::Utc;
+use icehaul_jobs::{
+    JobId, Status,
+    queue::{Accepted, NewJob},
+    spec::JobSpec,
+};
+
+use super::jobs::{Job, Summary, link};
+use crate::{
+    AppState, Result,
+    extract::{IdempotencyKey, JsonBody, Wait},
+    problem::set,
+};
+
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+pub(crate) async fn submit(
+    kind: String,
+    State(state): State<AppState>,
+    IdempotencyKey(key): IdempotencyKey,
+    Wait(wait): Wait,
+    JsonBody(body): JsonBody,
+) -> Result<Response> {
+    let mut spec = JobSpec::from_body(&kind, &body)?;
+    let id = JobId::now_v7();
+    let idempotency = key.map(|key| (key, spec.digest(&state.sealer)));
+    let job = new_job(id, spec, idempotency, &state)?;
+    match state.queue.enqueue(&job).await? {
+        Accepted::Replayed(id) => {
+            let document = match wait {
+                Some(time) => state.queue.wait(id, time).await?,
+                None => state.queue.get(id).await?,
+            };
+            let mut response = answer(StatusCode::OK, id, wait, Json(Job::from(document)));
+            set(&mut response, IDEMPOTENT_REPLAYED, "true");
+            Ok(response)
+        }
+        Accepted::New => Ok(accepted(&state, &job, wait).await),
+    }
+}
+
+fn new_job(id: JobId, spec: JobSpec, idempotency: Option<(String, String)>, state: &AppState) -> Result<NewJob> {
+    let options = spec.options().clone();
+    Ok(NewJob {
+        id,
+        kind: spec.kind(),
+        table: spec.table(),
+        spec: spec.redacted(),
+        payload: spec.seal(&state.sealer, &id.to_string())?,
+        priority: options.priority,
+        run_at: options.run_at,
+        max_attempts: options.max_attempts,
+        labels: options.labels,
+        batch: None,
+        idempotency,
+    })
+}
+
+/// The answer once the job is in the queue. Nothing may turn it into an error any more: the caller would send it again.
+async fn accepted(state: &AppState, job: &NewJob, wait: Option<Duration>) -> Response {
+    if let Some(time) = wait
+        && let Ok(document) = state.queue.wait(job.id, time).await
+        && document.status.is_terminal()
+    {
+        return answer(StatusCode::OK, job.id, wait, Json(Job::from(document)));
+    }
+    let now = Utc::now();
+    let status = if job.run_at.is_some_and(|at| at > now) { Status::Scheduled } else { Status::Queued };
+    let summary = Summary::new(job.id, job.kind.clone(), status, job.table.clone(), now);
+    answer(StatusCode::ACCEPTED, job.id, wait, Json(summary))
+}
+
+fn answer(status: StatusCode, id: JobId, wait: Option<Duration>, body: impl IntoResponse) -> Response {
+    let mut response = (status, body).into_response();
+    set(&mut response, header::LOCATION, &link(id));
+    if let Some(time) = wait {
+        set(&mut response, PREFERENCE_APPLIED, &format!("wait={}", time.as_secs()));
+    }
+    response
+}

@@ -1,0 +1,90 @@
+//! The server: connections in, answers out, with bounds on how long a peer may dawdle.
+use std::{io, pin::pin, sync::Arc, time::Duration};
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{AppState, config::seconds, router};
+
+/// How long answers under way may take after the server was told to stop.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// The wait after a failed accept (no file handles left, say).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The longest head of a request.
+const MAX_HEAD_BYTES: usize = 64 << 10;
+
+/// Serves until `shutdown`, then lets the answers under way finish, for at most ten seconds.
+///
+/// # Errors
+/// If the listener is broken. A connection's failure ends that connection only.
+pub async fn serve(listener: TcpListener, mut state: AppState, shutdown: CancellationToken) -> io::Result<()> {
+    state.shutdown = shutdown.clone();
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(seconds(state.config.header_timeout_seconds))
+        .max_buf_size(MAX_HEAD_BYTES);
+    let room = Arc::new(Semaphore::new(state.config.max_connections));
+    let server = Server { http, app: router(state), room, connections: TaskTracker::new(), shutdown };
+
+    tracing::info!(address = %listener.local_addr()?, "listening");
+    server.accept(listener).await;
+    server.connections.close();
+    if tokio::time::timeout(DRAIN, server.connections.wait()).await.is_err() {
+        tracing::warn!(connections = server.connections.len(), "closing connections that are still busy");
+    }
+    Ok(())
+}
+
+#[derive(Clone)]
+struct Server {
+    http: http1::Builder,
+    app: Router,
+    room: Arc<Semaphore>,
+    connections: TaskTracker,
+    shutdown: CancellationToken,
+}
+
+impl Server {
+    async fn accept(&self, listener: TcpListener) {
+        let accepting = async {
+            while let Ok(permit) = self.room.clone().acquire_owned().await {
+                match listener.accept().await {
+                    Ok((stream, _)) => drop(self.connections.spawn(self.clone().converse(stream, permit))),
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection could not be accepted");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                }
+            }
+        };
+        self.shutdown.run_until_cancelled(accepting).await;
+    }
+
+    async fn converse(self, stream: TcpStream, _permit: OwnedSemaphorePermit) {
+        // Small answers must not wait for an acknowledgement of the one before.
+        let _ = stream.set_nodelay(true);
+        let service = TowerToHyperService::new(self.app);
+        let mut connection = pin!(self.http.serve_connection(TokioIo::new(stream), service));
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = self.shutdown.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection broke off");
+        }
+    }
+}

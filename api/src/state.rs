@@ -1,0 +1,57 @@
+//! What every handler is given.
+use std::{sync::Arc, time::Instant};
+
+use icehaul_jobs::{Sealer, queue::Queue};
+use icehaul_lake::Lakes;
+use prometheus::Registry;
+use tokio_util::sync::CancellationToken;
+
+use crate::{ApiConfig, metrics::HttpMetrics};
+
+/// What every handler is given. Cheap to clone.
+#[derive(Clone)]
+pub struct AppState {
+    /// The jobs.
+    pub queue: Queue,
+    /// Seals the secrets of requests.
+    pub sealer: Sealer,
+    /// The tables.
+    pub lakes: Lakes,
+    /// What `/metrics` shows beside the API's own and the queue's figures.
+    pub registry: Registry,
+    /// The configuration.
+    pub config: Arc<ApiConfig>,
+    /// The version that `/health` shows.
+    pub version: &'static str,
+    /// When the process started.
+    pub started_at: Instant,
+    /// Ends long-lived answers when the server stops.
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) metrics: HttpMetrics,
+}
+
+impl AppState {
+    /// The state of one server; its figures are registered in `registry`.
+    ///
+    /// # Errors
+    /// If the registry has figures with their names already.
+    pub fn new(
+        queue: Queue,
+        sealer: Sealer,
+        lakes: Lakes,
+        registry: Registry,
+        config: ApiConfig,
+    ) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            metrics: HttpMetrics::new(&registry)?,
+            queue,
+            sealer,
+            lakes,
+            registry,
+            config: Arc::new(config),
+            version: env!("CARGO_PKG_VERSION"),
+            started_at: Instant::now(),
+            shutdown: CancellationToken::new(),
+        })
+    }
+}

@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""Writes bench/RESULTS.md from bench/results:   report.py PATH_OF_THE_PEERS_SUMMARY_PY
+
+pg2m.jsonl (bench/run.sh), tpch.jsonl (bench/tpch.sh) and tenmillion.json (bench/tenmillion.sh); a missing one leaves out its part.
+"""
+import datetime as dt
+import json
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+RESULTS = HERE / "results"
+TPCH_ROWS = 8_661_245
+PUBLISHED = {"ingestr": 781_250, "tpch": 349_000}  # rows per CPU-second: the peers' quiet run; the best published figure
+
+
+def main():
+    parts = [head(), pg2m(), tpch(), tenmillion()]
+    (HERE / "RESULTS.md").write_text("\n".join(part for part in parts if part).rstrip() + "\n")
+
+
+def head():
+    cpu = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "unknown")
+    memory = int(open("/proc/meminfo").readline().split()[1]) / 2**20
+    revision = output("git", "-C", str(HERE), "rev-parse", "--short", "HEAD")
+    return f"""# Measured
+
+Written by `bench/report.py` on {dt.date.today()}, revision {revision}. Machine: {os.cpu_count()} cores ({cpu}), {memory:.0f} GiB, Linux {platform.release()}, \
+{output('postgres', '--version') or output('psql', '--version')}, server and client on the same machine, fsync off.
+
+CPU seconds are those of the client's whole process tree. Ours holds everything from nothing to the end: the start and stop of the service and its
+Redis, the command line, the queue. "Other load" is what unrelated processes took of the machine: where it is above 10 %, compare CPU seconds, not wall time.
+"""
+
+
+def pg2m():
+    runs = load("pg2m.jsonl")
+    if not runs:
+        return ""
+    table = subprocess.run([sys.executable, sys.argv[1], str(RESULTS / "pg2m.jsonl")], capture_output=True, text=True, check=True).stdout
+    ours, proven, duckdb = (median(runs, "cpu", peer) for peer in ("icehaul", "icehaul-checksum", "duckdb-native"))
+    rows = 2_000_000
+    lines = ["## PostgreSQL to Iceberg: the peers' `orders`, 2 million rows, 9 columns", table.replace("\n### pg2m\n", "").replace("### limit", "### The floor"), ""]
+    short = [run for run in runs if run["peer"].startswith("icehaul") and (run["rc"] or run.get("rows") != rows)]
+    lines += ["| goal | measured | |", "|---|---|---|", goal("every run of ours ends well with 2,000,000 rows", f"{len(short)} do not", not short)]
+    if ours and duckdb:
+        lines.append(goal("rows per CPU-second, at least DuckDB's (goal: 1.2 times)", f"{rows / ours:,.0f} : {rows / duckdb:,.0f} = {duckdb / ours:.2f}", duckdb / ours >= 1))
+    ingestr = median(runs, "cpu", "ingestr")
+    theirs, where = (rows / ingestr, "in this run") if ingestr else (PUBLISHED["ingestr"], "in the peers' quiet run: no binary here")
+    if ours:
+        lines.append(goal("rows per CPU-second, at least 1.5 times ingestr's", f"{rows / ours:,.0f} : {theirs:,.0f} ({where}) = {rows / ours / theirs:.2f}", rows / ours / theirs >= 1.5))
+    copy = median(runs, "wall", "psql-copy-binary")
+    job, job_proven = median(runs, "job_seconds", "icehaul"), median(runs, "job_seconds", "icehaul-checksum")
+    wall = median(runs, "wall", "icehaul")
+    if copy and job and wall:
+        lines.append(goal("wall time of the job, at most 1.4 times a bare COPY", f"{job:.2f} s : {copy:.2f} s = {job / copy:.2f} (with start and stop {wall:.2f} s = {wall / copy:.2f})", job / copy <= 1.4))
+    if job and job_proven:
+        lines.append(goal("with checksum, at most 1.25 times our own wall time", f"{job_proven:.2f} s : {job:.2f} s = {job_proven / job:.2f} (CPU {proven / ours:.2f})", job_proven / job <= 1.25))
+    contents = {peer: {key: check.get(key) for key in ("rows", "sum_price", "sum_id", "null_status")} for peer, check in verified(runs).items()}
+    missing = {"icehaul", "icehaul-checksum"} - contents.keys()
+    same = len({json.dumps(content) for content in contents.values()}) == 1 and not missing
+    lines.append(goal("the same content as every peer's (rows, sums, nulls; read by PyIceberg)",
+                      f"{len(contents)} tables" + "".join(f"; none of {peer}" for peer in sorted(missing)), same))
+    if not same:
+        lines += ["", *(f"- {peer}: {content}" for peer, content in contents.items())]
+    return "\n".join(lines) + "\n"
+
+
+def tpch():
+    runs = load("tpch.jsonl")
+    if not runs:
+        return ""
+    lines = ["## TPC-H scale 1: 8 tables, 8.66 million rows", "",
+             "| | runs | wall s | jobs s | CPU s | rows per CPU-second | peak of the service MB | other load |", "|---|---|---|---|---|---|---|---|"]
+    for peer in dict.fromkeys(run["peer"] for run in runs):
+        good = [run for run in runs if run["peer"] == peer and run["rc"] == 0]
+        if not good:
+            lines.append(f"| {peer} | FAILED | | | | | | |")
+            continue
+        middle = {key: median(runs, key, peer) for key in ("wall", "job_seconds", "cpu", "other_cpu")}
+        wrong = "" if all(run.get("rows") == TPCH_ROWS for run in good) else " ROWS!"
+        lines.append(f"| {peer} | {len(good)} | {middle['wall']:.2f} | {middle['job_seconds']:.2f} | {middle['cpu']:.2f} | {TPCH_ROWS / middle['cpu']:,.0f}{wrong} | "
+                     f"{max(run['worker_peak_mb'] for run in good)} | {middle['other_cpu']:.0%} |")
+    cpu = median(runs, "cpu", "icehaul")
+    if cpu:
+        rate = TPCH_ROWS / cpu
+        lines += ["", "| goal | measured | |", "|---|---|---|",
+                  goal("at least 500,000 rows per CPU-second", f"{rate:,.0f}; the best published figure is {PUBLISHED['tpch']:,}",
+                       rate >= 500_000 and all(run.get("rows") == TPCH_ROWS for run in runs))]
+    return "\n".join(lines) + "\n"
+
+
+def tenmillion():
+    path = RESULTS / "tenmillion.json"
+    if not path.exists():
+        return ""
+    found = json.loads(path.read_text())
+    lines = [f"## Exactness: {found['rows']:,} rows of TPC-H's lineitem", "", "| goal | measured | |", "|---|---|---|",
+             goal(f"counts, sums, smallest and largest values agree: {', '.join(found['engines'])}", f"{found['values_compared']} values, {len(found['differences'])} differences", found["equal"]),
+             goal(f"the fingerprints agree: {', '.join(found['fingerprints'])}", f"{len(set(found['fingerprints'].values()))} different", len(set(found["fingerprints"].values())) == 1),
+             goal("peak memory of the worker below 512 MB", f"{found['worker_peak_mb']} MB", found["worker_peak_mb"] < 512)]
+    return "\n".join(lines) + "\n"
+
+
+def goal(what, measured, reached):
+    return f"| {what} | {measured} | {'reached' if reached else '**missed**'} |"
+
+
+def load(name):
+    path = RESULTS / name
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def median(runs, key, peer):
+    values = [run[key] for run in runs if run["peer"] == peer and run["rc"] == 0 and key in run]
+    return statistics.median(values) if values else None
+
+
+def verified(runs):
+    return {run["peer"]: run["verify"] for run in runs if "rows" in run.get("verify", {})}
+
+
+def output(*command):
+    try:
+        return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+    except OSError:
+        return ""
+
+
+if __name__ == "__main__":
+    main()

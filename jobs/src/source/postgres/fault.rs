@@ -1,0 +1,163 @@
+//! PostgreSQL's failures as ours. A password is in none of them: the server never sends it back, and the driver's
+//! configuration is never printed.
+use std::error::Error as _;
+
+use tokio_postgres::error::{DbError, ErrorPosition};
+
+use crate::{Code, Error, Retry};
+
+/// What the server said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct ServerError {
+    /// The SQLSTATE, five characters.
+    pub state: String,
+    /// The sentence.
+    pub message: String,
+    /// Where in the statement, in characters from 1.
+    pub position: Option<usize>,
+}
+
+impl ServerError {
+    /// Reads the body of an ErrorResponse message: fields of a letter and a text that ends with NUL.
+    pub(super) fn parse(mut body: &[u8]) -> Self {
+        let mut error = Self::default();
+        while let Some((&field, rest)) = body.split_first().filter(|(field, _)| **field != 0) {
+            let end = rest.iter().position(|b| *b == 0).unwrap_or(rest.len());
+            let text = String::from_utf8_lossy(&rest[..end]).into_owned();
+            match field {
+                b'C' => error.state = text,
+                b'M' => error.message = text,
+                b'P' => error.position = text.parse().ok(),
+                _ => {}
+            }
+            body = rest.get(end + 1..).unwrap_or_default();
+        }
+        error
+    }
+}
+
+impl From<&DbError> for ServerError {
+    fn from(error: &DbError) -> Self {
+        let position = match error.position() {
+            Some(ErrorPosition::Original(at)) => Some(*at as usize),
+            _ => None,
+        };
+        Self { state: error.code().code().to_owned(), message: error.message().to_owned(), position }
+    }
+}
+
+/// A failure while a connection was made. `at` is `host:port`.
+pub(super) fn connecting(error: tokio_postgres::Error, at: &str, user: &str, database: &str) -> Error {
+    let mapped = match error.as_db_error() {
+        Some(db) => match db.code().code() {
+            "28P01" | "28000" => Error::new(
+                Code::AuthFailed,
+                format!("{at} refused the role `{user}` ({}); check user, password and pg_hba.conf", db.code().code()),
+            ),
+            "3D000" => Error::new(Code::DatabaseNotFound, format!("{at} has no database `{database}`")),
+            "42501" => Error::new(
+                Code::PermissionDenied,
+                format!("the role `{user}` may not connect to the database `{database}`; grant CONNECT"),
+            ),
+            state => Error::new(
+                Code::SourceUnreachable,
+                format!("{at} does not take connections now: {} ({state})", db.message()),
+            ),
+        },
+        None => match error.to_string().as_str() {
+            "error performing TLS handshake" => tls(&error, at),
+            "authentication error" | "invalid configuration" => Error::new(
+                Code::AuthFailed,
+                format!("{at} asks for another kind of authentication, or for a password where none was given"),
+            ),
+            _ => Error::new(Code::SourceUnreachable, format!("{at} broke off while the connection was made")),
+        },
+    };
+    mapped.caused_by(error)
+}
+
+fn tls(error: &tokio_postgres::Error, at: &str) -> Error {
+    let cause = error.source();
+    let io = cause.and_then(|e| e.downcast_ref::<std::io::Error>());
+    match (cause, io) {
+        (_, Some(io)) if io.get_ref().is_some_and(|e| e.is::<rustls::Error>()) => {
+            Error::new(Code::TlsError, format!("TLS with {at} failed: {io}; see `sslmode` and `sslrootcert`"))
+        }
+        (_, Some(_)) => Error::new(Code::SourceUnreachable, format!("{at} broke off during the TLS handshake")),
+        (Some(cause), None) => Error::new(Code::TlsError, format!("TLS with {at} failed: {cause}; see `sslmode`")),
+        (None, None) => Error::new(Code::TlsError, format!("TLS with {at} failed")),
+    }
+}
+
+/// A failure on an open connection. `statement` is the user's text that positions refer to, where there is one.
+pub(super) fn talking(error: tokio_postgres::Error, statement: Option<&str>) -> Error {
+    match error.as_db_error() {
+        Some(db) => server(&db.into(), statement),
+        None => interrupted().caused_by(error),
+    }
+}
+
+/// The connection is gone.
+pub(super) fn interrupted() -> Error {
+    Error::new(Code::SourceInterrupted, "the connection to PostgreSQL broke before all rows were read")
+}
+
+/// What the server said, as our error.
+pub(super) fn server(error: &ServerError, statement: Option<&str>) -> Error {
+    let said = format!("{}{} (SQLSTATE {})", error.message, place(error, statement), error.state);
+    match error.state.as_str() {
+        "25006" => Error::new(Code::QueryNotAllowed, format!("only reading is allowed: {said}")),
+        "42P01" | "42703" | "3F000" | "42809" => Error::new(Code::SourceTableNotFound, said),
+        "42501" => Error::new(Code::PermissionDenied, format!("{said}; grant SELECT (and USAGE on the schema)")),
+        "57014" => Error::new(Code::QueryTimeout, format!("{said}; see `statement_timeout_seconds`")),
+        "55P03" => Error::new(Code::QueryTimeout, said).with_retry(Retry::Backoff),
+        state if transient(state) => {
+            Error::new(Code::SourceInterrupted, format!("PostgreSQL ended the statement: {said}"))
+        }
+        _ => Error::new(Code::QueryError, said),
+    }
+}
+
+/// Shutdowns, lost connections, lack of resources, recovery conflicts, deadlocks and idle time-outs.
+fn transient(state: &str) -> bool {
+    matches!(state.get(..2), Some("08" | "53" | "58" | "57" | "40")) || state == "25P03" || state == "25P04"
+}
+
+fn place(error: &ServerError, statement: Option<&str>) -> String {
+    let (Some(position), Some(statement)) = (error.position, statement) else { return String::new() };
+    let before: String = statement.chars().take(position.saturating_sub(1)).collect();
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+    format!(" at line {line}, column {column}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_message_is_read_and_its_position_becomes_line_and_column() {
+        let body = b"SERROR\0C42601\0Msyntax error at or near \"form\"\0P12\0\0";
+        let error = ServerError::parse(body);
+        assert_eq!((error.state.as_str(), error.position), ("42601", Some(12)));
+        let mapped = server(&error, Some("select 1\n  form t"));
+        assert_eq!(mapped.code(), Code::QueryError);
+        assert_eq!(mapped.message(), "syntax error at or near \"form\" at line 2, column 3 (SQLSTATE 42601)");
+    }
+
+    #[test]
+    fn a_broken_message_is_not_trusted() {
+        assert_eq!(ServerError::parse(b"C42"), ServerError { state: "42".into(), ..Default::default() });
+        assert_eq!(ServerError::parse(b""), ServerError::default());
+    }
+
+    #[test]
+    fn states_map_to_codes_and_retries() {
+        let map = |state: &str| server(&ServerError { state: state.into(), ..Default::default() }, None);
+        assert_eq!(map("57P01").code(), Code::SourceInterrupted);
+        assert_eq!(map("57014").code(), Code::QueryTimeout);
+        assert_eq!(map("55P03").retry(), Retry::Backoff);
+        assert_eq!(map("25006").code(), Code::QueryNotAllowed);
+        assert_eq!(map("22012").code(), Code::QueryError);
+    }
+}

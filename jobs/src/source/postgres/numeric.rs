@@ -1,0 +1,166 @@
+//! PostgreSQL's `numeric` as sent in binary: groups of four decimal digits.
+use super::columns::Fault;
+
+const POWERS: [i128; 39] = {
+    let mut powers = [1_i128; 39];
+    let mut n = 1;
+    while n < 39 {
+        powers[n] = powers[n - 1] * 10;
+        n += 1;
+    }
+    powers
+};
+
+/// The smallest number that has more than `precision` digits.
+pub(super) const fn limit(precision: u8) -> i128 {
+    POWERS[precision as usize]
+}
+
+/// The number times 10^`scale`, exactly.
+///
+/// The header is four 16-bit numbers: how many groups follow, the weight of the first one (its value is multiplied by
+/// 10000^weight), the sign, and how many digits are shown after the point (which does not change the value).
+///
+/// # Errors
+/// [`Fault::NotANumber`], [`Fault::Infinite`], [`Fault::TooManyDigits`] if it is not below `limit` or has more than
+/// `scale` digits after the point, [`Fault::Malformed`].
+#[inline]
+pub(super) fn unscaled(cell: &[u8], scale: u8, limit: i128) -> Result<i128, Fault> {
+    let (header, groups) = cell.split_first_chunk::<8>().ok_or(Fault::Malformed)?;
+    let [c0, c1, w0, w1, s0, s1, _, _] = *header;
+    let count = usize::from(u16::from_be_bytes([c0, c1]));
+    let negative = match [s0, s1] {
+        [0, 0] => false,
+        [0x40, 0] => true,
+        [0xC0, 0] => return Err(Fault::NotANumber),
+        [0xD0 | 0xF0, 0] => return Err(Fault::Infinite),
+        _ => return Err(Fault::Malformed),
+    };
+    if groups.len() != 2 * count {
+        return Err(Fault::Malformed);
+    }
+    let Some((leading, last)) = groups.split_last_chunk::<2>() else { return Ok(0) };
+    // The power of ten of the last group once the number is scaled.
+    let weight = i32::from(i16::from_be_bytes([w0, w1]));
+    let exponent = (weight - (count as i32 - 1)) * 4 + i32::from(scale);
+    let last = i128::from(u16::from_be_bytes(*last));
+    let value = match count {
+        1..=4 if exponent > -4 => small(leading, last, exponent)?,
+        _ => large(leading, last, exponent)?,
+    };
+    if value >= limit {
+        return Err(Fault::TooManyDigits);
+    }
+    Ok(if negative { -value } else { value })
+}
+
+/// Up to 16 digits, which fit 64 bits before they are scaled.
+#[inline]
+fn small(leading: &[u8], last: i128, exponent: i32) -> Result<i128, Fault> {
+    let mut sum = 0_u64;
+    for group in leading.chunks_exact(2) {
+        sum = sum * 10_000 + u64::from(u16::from_be_bytes([group[0], group[1]]));
+    }
+    let sum = sum * 10_000 + last as u64;
+    match usize::try_from(exponent) {
+        Ok(0) => Ok(i128::from(sum)),
+        Ok(up) => i128::from(sum).checked_mul(*POWERS.get(up).ok_or(Fault::TooManyDigits)?).ok_or(Fault::TooManyDigits),
+        Err(_) => {
+            let down = POWERS[exponent.unsigned_abs() as usize] as u64;
+            if sum.is_multiple_of(down) { Ok(i128::from(sum / down)) } else { Err(Fault::TooManyDigits) }
+        }
+    }
+}
+
+/// Any number of digits. The last group is scaled apart, because up to three of its digits may be zeros that would not
+/// fit 128 bits.
+fn large(leading: &[u8], last: i128, exponent: i32) -> Result<i128, Fault> {
+    let mut sum = 0_i128;
+    for group in leading.chunks_exact(2) {
+        let group = i128::from(u16::from_be_bytes([group[0], group[1]]));
+        sum = sum.checked_mul(10_000).and_then(|sum| sum.checked_add(group)).ok_or(Fault::TooManyDigits)?;
+    }
+    let power = |n: i32| usize::try_from(n).ok().and_then(|n| POWERS.get(n)).copied().ok_or(Fault::TooManyDigits);
+    let last = match exponent {
+        0.. => last.checked_mul(power(exponent)?).ok_or(Fault::TooManyDigits)?,
+        -3..0 if last % power(-exponent)? == 0 => last / power(-exponent)?,
+        _ => return Err(Fault::TooManyDigits),
+    };
+    if sum == 0 {
+        return Ok(last);
+    }
+    sum.checked_mul(power(exponent + 4)?).and_then(|sum| sum.checked_add(last)).ok_or(Fault::TooManyDigits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Encodes as `numeric_send` does: aligned at the point, zero groups at both ends left out.
+    fn sent(text: &str) -> Vec<u8> {
+        let (sign, digits) = text.strip_prefix('-').map_or((0_u16, text), |rest| (0x4000, rest));
+        let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
+        let whole = format!("{}{whole}", "0".repeat((4 - whole.len() % 4) % 4));
+        let tail = format!("{part}{}", "0".repeat((4 - part.len() % 4) % 4));
+        let mut weight = (whole.len() / 4) as i16 - 1;
+        let all = whole + &tail;
+        let mut groups: Vec<u16> =
+            all.as_bytes().chunks(4).map(|g| std::str::from_utf8(g).expect("ascii").parse().expect("digits")).collect();
+        while groups.first() == Some(&0) {
+            groups.remove(0);
+            weight -= 1;
+        }
+        while groups.last() == Some(&0) {
+            groups.pop();
+        }
+        if groups.is_empty() {
+            weight = 0;
+        }
+        let head = [groups.len() as u16, weight as u16, sign, part.len() as u16];
+        head.iter().chain(&groups).flat_map(|n| n.to_be_bytes()).collect()
+    }
+
+    #[test]
+    fn numbers_are_exact_or_refused() {
+        let nines = "9".repeat(38);
+        for (text, precision, scale, value) in [
+            ("0", 5, 2, Ok(0)),
+            ("-12.34", 5, 2, Ok(-1234)),
+            ("999999999.99", 11, 2, Ok(99_999_999_999)),
+            ("0.0001", 10, 4, Ok(1)),
+            ("0.00000001", 10, 8, Ok(1)),
+            ("100000000", 9, 0, Ok(100_000_000)),
+            ("1234567890123456789.5", 20, 1, Ok(12_345_678_901_234_567_895)),
+            (&nines, 38, 0, Ok(limit(38) - 1)),
+            (&format!("{}.12", "9".repeat(36)), 38, 2, Ok(limit(38) - 100 + 12)),
+            (&format!("-0.{nines}"), 38, 38, Ok(1 - limit(38))),
+            ("1e", 0, 0, Err(Fault::Malformed)),
+            ("12.345", 5, 2, Err(Fault::TooManyDigits)),
+            ("1000", 3, 0, Err(Fault::TooManyDigits)),
+            (&format!("1{}", "0".repeat(38)), 38, 0, Err(Fault::TooManyDigits)),
+            (&format!("1{}", "0".repeat(4000)), 38, 0, Err(Fault::TooManyDigits)),
+            (&format!("0.{}1", "0".repeat(60)), 38, 38, Err(Fault::TooManyDigits)),
+        ] {
+            let cell = if text == "1e" { vec![0, 1, 0, 0, 0, 0, 0, 0] } else { sent(text) };
+            assert_eq!(unscaled(&cell, scale, limit(precision)), value, "{text}");
+        }
+        assert_eq!(unscaled(&[0, 0, 0, 0, 0xC0, 0, 0, 0], 2, limit(5)), Err(Fault::NotANumber));
+        assert_eq!(unscaled(&[0, 0, 0, 0, 0xD0, 0, 0, 0x20], 2, limit(5)), Err(Fault::Infinite));
+        assert_eq!(unscaled(&[0, 0], 2, limit(5)), Err(Fault::Malformed));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn every_decimal_comes_back(value in -(limit(38) - 1)..limit(38), scale in 0_u8..=38) {
+            let digits = format!("{:0>width$}", value.unsigned_abs(), width = usize::from(scale) + 1);
+            let (whole, part) = digits.split_at(digits.len() - usize::from(scale));
+            let text = format!("{}{whole}.{part}", if value < 0 { "-" } else { "" });
+            proptest::prop_assert_eq!(unscaled(&sent(&text), scale, limit(38)), Ok(value));
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(cell in proptest::collection::vec(proptest::num::u8::ANY, 0..64), scale in 0_u8..=38) {
+            let _ = unscaled(&cell, scale, limit(38));
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The request's fields: what is wrong with them, and the endpoint that they name.
+use std::time::Duration;
+
+use serde::{Deserialize, de::IntoDeserializer};
+
+use super::{
+    Postgres, SslMode,
+    connect::Endpoint,
+    sql::{TableRef, single_statement},
+};
+use crate::{Code, Ctx, Error, FieldError, Result, config::Connection};
+
+const DEFAULT_PORT: u16 = 5432;
+/// The longest names and texts, in bytes.
+const MAX_NAME: usize = 255;
+const MAX_SQL: usize = 1 << 20;
+/// The longest `statement_timeout_seconds`: the server counts milliseconds in 31 bits.
+const MAX_TIMEOUT: f64 = 2_147_483.0;
+
+/// Finds what is wrong without any I/O.
+pub(super) fn check(source: &Postgres) -> Vec<FieldError> {
+    let mut faults = Faults(Vec::new());
+    faults.connection(source);
+    faults.rows(source);
+    faults.0
+}
+
+struct Faults(Vec<FieldError>);
+
+impl Faults {
+    fn add(&mut self, field: &str, code: Code, detail: &str) {
+        self.0.push(FieldError { field: field.into(), code, detail: detail.into() });
+    }
+
+    fn text(&mut self, field: &str, value: Option<&str>, most: usize) {
+        match value {
+            Some(text) if text.trim().is_empty() => self.add(field, Code::InvalidField, "must not be empty"),
+            Some(text) if text.len() > most => {
+                self.add(field, Code::InvalidField, &format!("must have at most {most} bytes"));
+            }
+            Some(text) if text.contains('\0') => self.add(field, Code::InvalidField, "must not contain NUL"),
+            _ => {}
+        }
+    }
+
+    fn connection(&mut self, source: &Postgres) {
+        let password = source.password.as_ref().map(|_| "");
+        let named = [
+            ("host", source.host.as_deref()),
+            ("database", source.database.as_deref()),
+            ("user", source.user.as_deref()),
+        ];
+        self.text("connection", source.connection.as_deref(), MAX_NAME);
+        if source.connection.is_some() {
+            let others = [
+                ("port", source.port.map(|_| "")),
+                ("password", password),
+                ("sslmode", source.sslmode.map(|_| "")),
+                ("allow_superuser", source.allow_superuser.then_some("")),
+            ];
+            for (field, _) in named.into_iter().chain(others).filter(|(_, value)| value.is_some()) {
+                self.add(field, Code::ConflictingFields, "comes from the named `connection`; give only one of them");
+            }
+            return;
+        }
+        for (field, value) in named {
+            match value {
+                None => self.add(field, Code::MissingField, "is required, unless a named `connection` is given"),
+                some => self.text(field, some, MAX_NAME),
+            }
+        }
+        if source.host.as_ref().is_some_and(|host| host.contains(|c: char| c.is_whitespace() || "/@?#[]".contains(c))) {
+            self.add("host", Code::InvalidField, "must be a host name or an address, without port, path or brackets");
+        }
+        if source.port == Some(0) {
+            self.add("port", Code::InvalidField, "must be from 1 to 65535");
+        }
+    }
+
+    fn rows(&mut self, source: &Postgres) {
+        match (&source.query, &source.table) {
+            (None, None) => self.add("query", Code::MissingField, "`query` or `table` is required"),
+            (Some(_), Some(_)) => self.add("table", Code::ConflictingFields, "give `query` or `table`, not both"),
+            _ => {}
+        }
+        self.text("query", source.query.as_deref(), MAX_SQL);
+        self.text("table", source.table.as_deref(), 2 * MAX_NAME);
+        self.text("where", source.condition.as_deref(), MAX_SQL);
+        if let Some(query) = source.query.as_deref().filter(|q| !q.trim().is_empty()) {
+            if single_statement(query).is_none() {
+                self.add("query", Code::QueryNotAllowed, "must be one statement: a SELECT, VALUES, TABLE or WITH");
+            }
+        }
+        if let Some(Err(why)) = source.table.as_deref().filter(|t| !t.trim().is_empty()).map(TableRef::parse) {
+            self.add("table", Code::InvalidField, why);
+        }
+        if source.table.is_none() && source.condition.is_some() {
+            self.add("where", Code::ConflictingFields, "goes with `table` only");
+        }
+        if source.table.is_none() && !source.columns.is_empty() {
+            self.add("columns", Code::ConflictingFields, "goes with `table` only");
+        }
+        for (n, column) in source.columns.iter().enumerate() {
+            self.text(&format!("columns.{n}"), Some(column), MAX_NAME);
+            if source.columns[..n].contains(column) {
+                self.add(&format!("columns.{n}"), Code::DuplicateColumn, "is named twice");
+            }
+        }
+        if source.parallelism.is_some_and(|readers| !(1..=16).contains(&readers)) {
+            self.add("parallelism", Code::InvalidField, "must be from 1 to 16");
+        }
+        if source.statement_timeout_seconds.is_some_and(|s| !(s >= 0.001 && s <= MAX_TIMEOUT)) {
+            self.add("statement_timeout_seconds", Code::InvalidField, "must be from 0.001 to 2147483");
+        }
+    }
+}
+
+impl Postgres {
+    /// The server, database and role that the request means.
+    ///
+    /// # Errors
+    /// [`Code::ConnectionNotFound`], and [`Code::MissingField`] for a request that was not checked.
+    pub(super) fn endpoint(&self, ctx: &Ctx) -> Result<Endpoint> {
+        let timeout = self.statement_timeout_seconds.unwrap_or(ctx.limits.statement_timeout_seconds);
+        let given = |field: &str, value: &Option<String>| {
+            value.clone().ok_or_else(|| Error::field(field, Code::MissingField, "is required"))
+        };
+        let common = Endpoint {
+            host: String::new(),
+            port: self.port.unwrap_or(DEFAULT_PORT),
+            database: String::new(),
+            user: String::new(),
+            password: self.password.clone(),
+            sslmode: self.sslmode.unwrap_or_default(),
+            sslrootcert: None,
+            allow_superuser: self.allow_superuser,
+            connect_timeout: seconds(ctx.limits.connect_timeout_seconds),
+            statement_timeout: seconds(timeout),
+            application: format!("icehaul {}", ctx.job),
+        };
+        let Some(name) = &self.connection else {
+            let (host, database) = (given("host", &self.host)?, given("database", &self.database)?);
+            return Ok(Endpoint { host, database, user: given("user", &self.user)?, ..common });
+        };
+        let Some(found) = ctx.connections.get(name) else {
+            return Err(Error::new(Code::ConnectionNotFound, format!("no connection named `{name}` is configured")));
+        };
+        let Connection::Postgres { host, port, database, user, password, sslmode, sslrootcert, allow_superuser } =
+            found;
+        Ok(Endpoint {
+            host: host.clone(),
+            port: *port,
+            database: database.clone(),
+            user: user.clone(),
+            password: password.as_ref().map(crate::config::SecretSource::resolve).transpose()?,
+            sslmode: sslmode.as_deref().map_or(Ok(SslMode::default()), |mode| parse_mode(name, mode))?,
+            sslrootcert: sslrootcert.clone(),
+            allow_superuser: *allow_superuser,
+            ..common
+        })
+    }
+}
+
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+}
+
+fn parse_mode(connection: &str, mode: &str) -> Result<SslMode> {
+    let read: Result<_, serde::de::value::Error> = SslMode::deserialize(mode.into_deserializer());
+    read.map_err(|e| {
+        Error::new(Code::ConnectionNotFound, format!("the connection `{connection}` has a wrong sslmode: {e}"))
+    })
+}

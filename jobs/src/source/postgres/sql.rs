@@ -1,0 +1,195 @@
+//! The little SQL that we write and read ourselves.
+
+/// Quotes an identifier.
+pub(super) fn ident(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Quotes a text literal, whatever `standard_conforming_strings` is.
+pub(super) fn literal(text: &str) -> String {
+    postgres_protocol::escape::escape_literal(text)
+}
+
+/// A table's name: `table` or `schema.table`, each part optionally in double quotes. Letters keep their case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct TableRef {
+    pub schema: Option<String>,
+    pub table: String,
+}
+
+impl TableRef {
+    /// Reads a name; the error says what is wrong with it.
+    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+        let mut parts = Vec::new();
+        let mut rest = text;
+        loop {
+            let (part, after) = part(rest)?;
+            parts.push(part);
+            match after.strip_prefix('.') {
+                Some(more) => rest = more,
+                None if after.is_empty() => break,
+                None => return Err("must be `table` or `schema.table`"),
+            }
+        }
+        match <[String; 2]>::try_from(parts) {
+            Ok([schema, table]) => Ok(Self { schema: Some(schema), table }),
+            Err(mut one) if one.len() == 1 => Ok(Self { schema: None, table: one.remove(0) }),
+            Err(_) => Err("must be `table` or `schema.table`; quote a name that has a dot: `\"a.b\"`"),
+        }
+    }
+
+    /// The name with every part quoted.
+    pub(super) fn quoted(&self) -> String {
+        match &self.schema {
+            Some(schema) => format!("{}.{}", ident(schema), ident(&self.table)),
+            None => ident(&self.table),
+        }
+    }
+}
+
+fn part(text: &str) -> Result<(String, &str), &'static str> {
+    let (name, rest) = match text.strip_prefix('"') {
+        Some(quoted) => {
+            let mut end = 0;
+            loop {
+                end += quoted[end..].find('"').ok_or("a double quote is not closed")?;
+                match quoted[end + 1..].starts_with('"') {
+                    true => end += 2,
+                    false => break (quoted[..end].replace("\"\"", "\""), &quoted[end + 1..]),
+                }
+            }
+        }
+        None => {
+            let end = text.find('.').unwrap_or(text.len());
+            (text[..end].to_owned(), &text[end..])
+        }
+    };
+    match name.is_empty() {
+        true => Err("a part of the name is empty"),
+        false => Ok((name, rest)),
+    }
+}
+
+/// The one statement of a text, without the semicolons and comments after it; `None` if another statement follows, or
+/// if there is none.
+///
+/// This only finds where to cut; that the text *is* one statement is checked by the server, which takes no second one
+/// in a prepared statement.
+pub(super) fn single_statement(sql: &str) -> Option<&str> {
+    let bytes = sql.as_bytes();
+    let (mut at, mut end, mut closed) = (0, 0, false);
+    while at < bytes.len() {
+        let next = skip_token(sql, at);
+        let token = &bytes[at..next];
+        match token {
+            [b';'] => closed = end > 0,
+            [b' ' | b'\t' | b'\r' | b'\n' | 0x0b | 0x0c] | [b'-', b'-', ..] | [b'/', b'*', ..] => {}
+            _ if closed => return None,
+            _ => end = next,
+        }
+        at = next;
+    }
+    (end > 0).then(|| &sql[..end])
+}
+
+/// Where the token that begins at `at` ends: a string, a quoted name, a comment, a word, or one character.
+fn skip_token(sql: &str, at: usize) -> usize {
+    let bytes = sql.as_bytes();
+    let rest = &bytes[at..];
+    let to = |found: Option<usize>| found.map_or(bytes.len(), |n| at + n);
+    match rest {
+        [b'-', b'-', ..] => to(rest.iter().position(|b| *b == b'\n')),
+        [b'/', b'*', ..] => at + comment(rest),
+        [b'\'', ..] => at + quoted(rest, b'\'', false),
+        [b'"', ..] => at + quoted(rest, b'"', false),
+        [b'e' | b'E', b'\'', ..] => at + 1 + quoted(&rest[1..], b'\'', true),
+        [b'$', ..] => match dollar_tag(rest) {
+            Some(tag) => to(sql[at + tag.len()..].find(tag).map(|n| n + 2 * tag.len())),
+            None => at + 1,
+        },
+        [first, ..] if is_word(*first) => to(rest.iter().position(|b| !is_word(*b) && *b != b'$')),
+        _ => at + 1,
+    }
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
+}
+
+/// The length of a quoted text, doubled quotes and (if `escapes`) backslashes understood.
+fn quoted(bytes: &[u8], quote: u8, escapes: bool) -> usize {
+    let mut at = 1;
+    while at < bytes.len() {
+        match bytes[at] {
+            b'\\' if escapes => at += 2,
+            b if b == quote && bytes.get(at + 1) == Some(&quote) => at += 2,
+            b if b == quote => return at + 1,
+            _ => at += 1,
+        }
+    }
+    bytes.len()
+}
+
+/// The length of a comment; they nest.
+fn comment(bytes: &[u8]) -> usize {
+    let (mut at, mut depth) = (0, 0);
+    while at < bytes.len() {
+        match &bytes[at..] {
+            [b'/', b'*', ..] => (at, depth) = (at + 2, depth + 1),
+            [b'*', b'/', ..] => (at, depth) = (at + 2, depth - 1),
+            _ => at += 1,
+        }
+        if depth == 0 {
+            return at;
+        }
+    }
+    bytes.len()
+}
+
+/// `$$` or `$tag$` at the begin of `bytes`.
+fn dollar_tag(bytes: &[u8]) -> Option<&str> {
+    let end = 1 + bytes[1..].iter().position(|b| !is_word(*b))?;
+    let starts_well = bytes.get(1).is_some_and(|b| !b.is_ascii_digit());
+    (bytes[end] == b'$' && starts_well).then(|| std::str::from_utf8(&bytes[..=end]).ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_statement_loses_what_comes_after_it() {
+        for (sql, one) in [
+            ("select 1", Some("select 1")),
+            ("select 1 ; \n ; ", Some("select 1")),
+            ("-- why\nselect 1; -- done; really", Some("-- why\nselect 1")),
+            ("select ';', \";\", $$;$$, $a$ $$; $a$, e'\\';' /* ; /* ; */ */ ;", {
+                Some("select ';', \";\", $$;$$, $a$ $$; $a$, e'\\';'")
+            }),
+            ("select 'it''s; one' from t where a = $1;", Some("select 'it''s; one' from t where a = $1")),
+            ("select 1; drop table t", None),
+            ("select 1;;select 2", None),
+            ("", None),
+            (" ; -- nothing", None),
+            ("select 'not closed; ", Some("select 'not closed; ")),
+            ("select /* not closed; ", Some("select")),
+            ("; select 1", Some("; select 1")),
+            ("sélect é;", Some("sélect é")),
+            ("select $", Some("select $")),
+        ] {
+            assert_eq!(single_statement(sql), one, "{sql}");
+        }
+    }
+
+    #[test]
+    fn table_names_are_read_and_quoted() {
+        let quoted = |text: &str| TableRef::parse(text).map(|t| t.quoted());
+        assert_eq!(quoted("orders").as_deref(), Ok("\"orders\""));
+        assert_eq!(quoted("Sales.Orders").as_deref(), Ok("\"Sales\".\"Orders\""));
+        assert_eq!(quoted("\"a.b\".\"say \"\"hi\"\"\"").as_deref(), Ok("\"a.b\".\"say \"\"hi\"\"\""));
+        assert_eq!(quoted("x; drop table y").as_deref(), Ok("\"x; drop table y\""));
+        for bad in ["", ".", "a.", ".a", "a.b.c", "\"a", "\"a\"b", "\"\""] {
+            assert!(quoted(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! The loop around the compare-and-swap.
+use std::{
+    collections::{HashMap, HashSet},
+    time::{Duration, Instant},
+};
+
+use iceberg::spec::{SnapshotRef, TableMetadata};
+use uuid::Uuid;
+
+use super::{
+    Change, Committed, Guard, OPERATION,
+    check::{check_cursor, rebase, spec_of_files},
+    find,
+    snapshot::{Builder, Held, Written, load_list, metadata_path, next_metadata},
+};
+use crate::{
+    Error, Kind, Lake, Result, Target, WrittenFile,
+    catalog::Swap,
+    failpoint,
+    schema::{Base, Plan},
+    storage::failed,
+};
+
+/// How long races are retried.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How long the catalog may be away while the outcome of a swap is unknown.
+const DOUBT: Duration = Duration::from_secs(30);
+/// The bounds of the wait between tries, in milliseconds.
+const WAIT_MS: (u64, u64) = (20, 1000);
+
+/// Publishes `files` in one snapshot, once for the guard's operation.
+pub(crate) async fn commit(
+    lake: &Lake,
+    target: &Target,
+    files: &[WrittenFile],
+    change: Change,
+    guard: &Guard,
+) -> Result<Committed> {
+    let (high, low) = Uuid::new_v4().as_u64_pair();
+    let snapshot_id = ((high ^ low) >> 1).cast_signed().max(1);
+    let added: Result<Vec<_>> =
+        files.iter().map(|file| file.data_file(&target.file_schema, &target.plan.partition)).collect();
+    let builder = Builder {
+        storage: &lake.storage,
+        commit: Uuid::now_v7(),
+        snapshot_id,
+        added: added?,
+        manifest: None,
+        loose: None,
+    };
+    let mut commit = Commit { lake, target, files, change, guard, builder, doubtful: Vec::new(), attempt: 0 };
+    let outcome = commit.run().await;
+    commit.clean_up().await;
+    outcome
+}
+
+struct Commit<'a> {
+    lake: &'a Lake,
+    target: &'a Target,
+    files: &'a [WrittenFile],
+    change: Change,
+    guard: &'a Guard,
+    builder: Builder<'a>,
+    /// Tries whose swap may still happen.
+    doubtful: Vec<Try>,
+    attempt: usize,
+}
+
+/// One try: the state that it is based on and the files that are only its own.
+struct Try {
+    base: Option<String>,
+    location: String,
+    written: Written,
+    expired: Vec<String>,
+    committed: Committed,
+}
+
+impl Commit<'_> {
+    async fn run(&mut self) -> Result<Committed> {
+        let start = Instant::now();
+        loop {
+            self.attempt += 1;
+            match self.try_once().await {
+                Ok(Some(committed)) => return Ok(committed),
+                // A swap may have happened: until the catalog can be read, nothing is known.
+                Err(error) if error.kind() == Kind::CatalogUnavailable && self.in_doubt() => {
+                    if start.elapsed() > DOUBT {
+                        return Err(error);
+                    }
+                }
+                // Another job's clean-up took an empty directory from under a file that was being made.
+                Err(error) if error.kind() == Kind::FileMissing && self.attempt < 4 => {}
+                Err(error) => return Err(error),
+                Ok(None) if start.elapsed() > PATIENCE => {
+                    let message = format!("table `{}` kept changing for two minutes", self.target.spec.name);
+                    return Err(Error::new(Kind::CommitConflict, message));
+                }
+                Ok(None) => {}
+            }
+            self.wait().await;
+        }
+    }
+
+    /// One round: look, check, build, ask, swap. `None`: lost or in doubt, look again.
+    async fn try_once(&mut self) -> Result<Option<Committed>> {
+        let now = self.lake.load(&self.target.spec.name).await?;
+        if let Some(snapshot) = now.as_ref().and_then(|now| find(&now.metadata, &self.guard.operation)) {
+            let now = now.as_ref().map(|now| now.metadata.as_ref());
+            return self.found(&snapshot, now).await.map(Some);
+        }
+        self.settle(now.as_ref()).await;
+        check_cursor(self.guard.cursor.as_ref(), now.as_ref())?;
+        let plan = rebase(self.target, now.as_ref())?;
+        if self.is_idle(now.as_ref()).await? {
+            return Ok(Some(Committed::nothing()));
+        }
+        let mut written = Written::default();
+        let tried = match self.build(now, plan, &mut written).await {
+            Ok((base, location, expired, committed)) => Try { base, location, written, expired, committed },
+            Err(error) => {
+                self.remove(&written).await;
+                return Err(error);
+            }
+        };
+        self.swap(tried).await
+    }
+
+    async fn swap(&mut self, tried: Try) -> Result<Option<Committed>> {
+        let allowed = match failpoint::hit("commit.before_swap").await {
+            Ok(()) => (self.guard.permission)().await,
+            Err(error) => {
+                self.remove(&tried.written).await;
+                return Err(error);
+            }
+        };
+        if !allowed {
+            self.remove(&tried.written).await;
+            let message = format!("the right to commit to table `{}` was withdrawn", self.target.spec.name);
+            return Err(Error::new(Kind::GuardRefused, message));
+        }
+        failpoint::hit("commit.permitted").await?;
+        match self.lake.catalog.swap(&self.target.spec.name, tried.base.as_deref(), &tried.location).await {
+            Swap::Won => self.won(tried).await.map(Some),
+            Swap::Lost => {
+                self.remove(&tried.written).await;
+                Ok(None)
+            }
+            Swap::Unknown(error) => {
+                tracing::warn!(table = %self.target.spec.name, %error, cause = ?std::error::Error::source(&error),
+                    "a commit's outcome is unknown; looking for it");
+                self.doubtful.push(tried);
+                Ok(None)
+            }
+        }
+    }
+
+    async fn won(&mut self, tried: Try) -> Result<Committed> {
+        self.builder.loose = None;
+        failpoint::hit("commit.after_swap").await?;
+        let name = &self.target.spec.name;
+        if tried.base.is_none()
+            && let Err(error) = self.lake.catalog.ensure_namespace(name.namespace()).await
+        {
+            // The table's own row names the namespace too.
+            tracing::warn!(table = %name, %error, "the namespace was not entered in the catalog");
+        }
+        for path in &tried.expired {
+            self.lake.storage.remove(path).await;
+        }
+        Ok(tried.committed)
+    }
+
+    /// Whether there is nothing to change.
+    async fn is_idle(&self, now: Option<&Base>) -> Result<bool> {
+        let Some(now) = now.filter(|_| self.files.is_empty()) else { return Ok(false) };
+        let io = self.lake.storage.io();
+        Ok(self.change == Change::Append || Held::of(&now.metadata, io).await?.manifests.is_empty())
+    }
+
+    /// Writes everything but the pointer.
+    async fn build(
+        &mut self,
+        now: Option<Base>,
+        plan: Plan,
+        written: &mut Written,
+    ) -> Result<(Option<String>, String, Vec<String>, Committed)> {
+        let (base, metadata) = match (now, &self.target.plan.creates, plan.creates) {
+            (Some(now), ..) => (Some(now.location), now.metadata.as_ref().clone()),
+            // The ids in the files are those of the table planned when they were written.
+            (None, Some(planned), _) => (None, planned.clone()),
+            (None, None, fresh) => {
+                let gone = || Error::new(Kind::CommitConflict, format!("table `{}` is gone", self.target.spec.name));
+                (None, fresh.ok_or_else(gone)?)
+            }
+        };
+        let table = metadata.location().to_owned();
+        let snapshot = if base.is_none() && self.files.is_empty() {
+            None
+        } else {
+            let spec = spec_of_files(self.target, &metadata).unwrap_or(&self.target.plan.partition).clone();
+            self.builder.added(&format!("{table}/metadata"), &self.target.file_schema, &spec).await?;
+            let (id, entries) = (plan.schema.schema_id(), self.entries());
+            Some(self.builder.snapshot(&metadata, id, self.change, entries, self.attempt, written).await?)
+        };
+        let committed =
+            snapshot.clone().map(SnapshotRef::new).map_or_else(Committed::nothing, |s| Committed::of(&s, false));
+        let schema = (plan.evolves && base.is_some()).then_some(&plan.schema);
+        let (next, mut expired) = next_metadata(metadata, base.clone(), schema, self.properties(), snapshot)?;
+        if next.properties().get("write.metadata.delete-after-commit.enabled").is_none_or(|value| value != "true") {
+            expired.clear();
+        }
+        let location = metadata_path(&table, base.as_deref());
+        written.paths.push(location.clone());
+        let json = serde_json::to_vec(&next)
+            .map_err(|e| Error::new(Kind::Internal, "the table's metadata cannot be written").caused_by(e))?;
+        self.lake.storage.write(&location, json).await?;
+        Ok((base, location, expired, committed))
+    }
+
+    fn entries(&self) -> HashMap<String, String> {
+        let mut entries: HashMap<_, _> = self.guard.summary.clone().into_iter().collect();
+        entries.extend(self.properties());
+        entries.insert(OPERATION.to_owned(), self.guard.operation.clone());
+        entries
+    }
+
+    /// The table properties that the commit sets: the cursor.
+    fn properties(&self) -> HashMap<String, String> {
+        self.guard.cursor.iter().map(|step| (step.key(), step.to.clone())).collect()
+    }
+
+    /// The operation is in the table: by a swap of ours whose answer was lost, or by an earlier attempt.
+    async fn found(&mut self, snapshot: &SnapshotRef, now: Option<&TableMetadata>) -> Result<Committed> {
+        let ours = snapshot.snapshot_id() == self.builder.snapshot_id;
+        if ours {
+            let list = snapshot.manifest_list();
+            let won = |tried: &Try| tried.written.paths.iter().any(|path| path == list);
+            let winner = self.doubtful.iter().position(won).map(|index| self.doubtful.swap_remove(index));
+            for lost in std::mem::take(&mut self.doubtful) {
+                self.remove(&lost.written).await;
+            }
+            return match winner {
+                Some(winner) => self.won(winner).await,
+                None => Err(Error::new(Kind::Internal, "a snapshot id was given out twice")),
+            };
+        }
+        let mut committed = Committed::of(snapshot, true);
+        let Some(now) = now else { return Ok(committed) };
+        let io = self.lake.storage.io();
+        let mut used = HashSet::new();
+        for manifest in load_list(snapshot, now, io).await?.entries() {
+            if manifest.added_snapshot_id == snapshot.snapshot_id() {
+                let loaded =
+                    manifest.load_manifest(io).await.map_err(|e| failed("read", &manifest.manifest_path, e))?;
+                used.extend(loaded.entries().iter().map(|entry| entry.file_path().to_owned()));
+            }
+        }
+        let paths = self.files.iter().map(WrittenFile::path);
+        committed.unused = paths.filter(|path| !used.contains(*path)).map(str::to_owned).collect();
+        Ok(committed)
+    }
+
+    /// Tries in doubt whose base is not the table's state any more can never win: their files go.
+    async fn settle(&mut self, now: Option<&Base>) {
+        let now = now.map(|now| now.location.clone());
+        let (open, lost): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.doubtful).into_iter().partition(|t| t.base == now);
+        self.doubtful = open;
+        for tried in lost {
+            self.remove(&tried.written).await;
+        }
+    }
+
+    fn in_doubt(&self) -> bool {
+        !self.doubtful.is_empty()
+    }
+
+    /// Removes the added files' manifest if no swap that has happened, or may still happen, made it part of the table.
+    async fn clean_up(&mut self) {
+        if let Some(path) = self.builder.loose.take().filter(|_| !self.in_doubt()) {
+            self.lake.storage.remove(&path).await;
+        }
+    }
+
+    async fn remove(&self, written: &Written) {
+        for path in &written.paths {
+            self.lake.storage.remove(path).await;
+        }
+    }
+
+    /// Exponential, with full jitter.
+    async fn wait(&self) {
+        let most = WAIT_MS.0.saturating_mul(1 << self.attempt.min(10)).min(WAIT_MS.1);
+        tokio::time::sleep(Duration::from_millis(rand::random_range(WAIT_MS.0 / 2..=most))).await;
+    }
+}

@@ -1,0 +1,92 @@
+//! The commit engine: one snapshot per operation, whatever races with it.
+mod check;
+mod engine;
+mod snapshot;
+mod summary;
+
+use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
+
+use iceberg::spec::{SnapshotRef, TableMetadata};
+
+pub(crate) use engine::commit;
+
+/// The summary entry that names the operation.
+pub(crate) const OPERATION: &str = "icehaul.job-id";
+
+/// What a commit does to the table's content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The rows that are there stay.
+    Append,
+    /// The rows that are there go, in the same snapshot.
+    Overwrite,
+}
+
+/// An incremental load's step: the table's cursor must still be `from`, and becomes `to` with the data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CursorMove {
+    /// The cursor column.
+    pub column: String,
+    /// The value that the read started from; `None` for the first load.
+    pub from: Option<String>,
+    /// The highest value read.
+    pub to: String,
+}
+
+impl CursorMove {
+    /// The name of its summary entry and table property.
+    pub(crate) fn key(&self) -> String {
+        format!("icehaul.cursor.{}", self.column)
+    }
+}
+
+/// The answer to "may I commit now?", asked right before each compare-and-swap.
+pub type Permission = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
+
+/// What makes a commit happen once and only with the right of its holder.
+#[derive(Clone)]
+pub struct Guard {
+    /// The operation (job) id; kept in the summary as `icehaul.job-id` and looked for in every snapshot before each swap.
+    pub operation: String,
+    /// Asked right before each swap; `false` ends the commit with [`crate::Kind::GuardRefused`].
+    pub permission: Permission,
+    /// The cursor to check and move in the same swap.
+    pub cursor: Option<CursorMove>,
+    /// More entries for the snapshot summary (`icehaul.…`).
+    pub summary: BTreeMap<String, String>,
+}
+
+/// What is in the table after a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The snapshot; `None` when nothing changed and none was made.
+    pub snapshot_id: Option<i64>,
+    /// An earlier attempt of the same operation had committed it.
+    pub already: bool,
+    /// The summary of that snapshot.
+    pub summary: BTreeMap<String, String>,
+    /// The paths of the caller's files that are not in the table and may be deleted. An earlier attempt may have
+    /// committed some of the very files that this one took up again, so never delete others.
+    pub unused: Vec<String>,
+}
+
+impl Committed {
+    pub(crate) fn of(snapshot: &SnapshotRef, already: bool) -> Self {
+        let summary = snapshot.summary();
+        let mut entries: BTreeMap<_, _> = summary.additional_properties.clone().into_iter().collect();
+        entries.insert("operation".to_owned(), summary.operation.as_str().to_owned());
+        Self { snapshot_id: Some(snapshot.snapshot_id()), already, summary: entries, unused: Vec::new() }
+    }
+
+    const fn nothing() -> Self {
+        Self { snapshot_id: None, already: false, summary: BTreeMap::new(), unused: Vec::new() }
+    }
+}
+
+/// The snapshot that an operation committed, wherever in the table's history or branches it is.
+pub(crate) fn find(metadata: &TableMetadata, operation: &str) -> Option<SnapshotRef> {
+    let is_it = |snapshot: &&SnapshotRef| {
+        snapshot.summary().additional_properties.get(OPERATION).is_some_and(|id| id == operation)
+    };
+    metadata.snapshots().find(is_it).cloned()
+}

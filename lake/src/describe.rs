@@ -1,0 +1,129 @@
+//! A table's shape in words: its columns and its partitioning, as people write them.
+use iceberg::spec::{PrimitiveType, Schema, Transform, Type};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::Table;
+
+/// A top-level column.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Column {
+    /// Iceberg's field id: stays the same when the column is renamed.
+    pub id: i32,
+    /// The name.
+    pub name: String,
+    /// The type in SQL's spelling (`BIGINT`, `DECIMAL(12, 2)`, `ARRAY(VARCHAR)`).
+    #[serde(rename = "type")]
+    pub sql_type: String,
+    /// Whether it may hold nulls.
+    pub nullable: bool,
+    /// Its description.
+    pub doc: Option<String>,
+}
+
+impl Table {
+    /// The columns of the current schema.
+    #[must_use]
+    pub fn columns(&self) -> Vec<Column> {
+        columns(self.metadata().current_schema())
+    }
+
+    /// The current partitioning, `PARTITION BY city, order_date MONTH`; `None` if there is none.
+    #[must_use]
+    pub fn partitioning(&self) -> Option<String> {
+        let metadata = self.metadata();
+        let schema = metadata.current_schema();
+        let fields: Vec<String> = metadata
+            .default_partition_spec()
+            .fields()
+            .iter()
+            .filter_map(|field| transform(field.transform, schema.name_by_field_id(field.source_id)?))
+            .collect();
+        (!fields.is_empty()).then(|| format!("PARTITION BY {}", fields.join(", ")))
+    }
+}
+
+fn columns(schema: &Schema) -> Vec<Column> {
+    let fields = schema.as_struct().fields().iter();
+    fields
+        .map(|field| Column {
+            id: field.id,
+            name: field.name.clone(),
+            sql_type: sql_type(&field.field_type),
+            nullable: !field.required,
+            doc: field.doc.clone(),
+        })
+        .collect()
+}
+
+fn transform(transform: Transform, column: &str) -> Option<String> {
+    Some(match transform {
+        Transform::Identity => column.to_owned(),
+        Transform::Year | Transform::Month | Transform::Day | Transform::Hour => {
+            format!("{column} {}", transform.to_string().to_uppercase())
+        }
+        Transform::Bucket(n) => format!("BUCKET({n}, {column})"),
+        Transform::Truncate(n) => format!("TRUNCATE({n}, {column})"),
+        Transform::Void => return None,
+        Transform::Unknown => format!("UNKNOWN({column})"),
+    })
+}
+
+/// The type as Trino spells it.
+fn sql_type(of: &Type) -> String {
+    match of {
+        Type::Primitive(primitive) => sql_primitive(primitive),
+        Type::List(list) => format!("ARRAY({})", sql_type(&list.element_field.field_type)),
+        Type::Map(map) => {
+            format!("MAP({}, {})", sql_type(&map.key_field.field_type), sql_type(&map.value_field.field_type))
+        }
+        Type::Struct(of) => {
+            let fields = of.fields().iter().map(|field| format!("{} {}", field.name, sql_type(&field.field_type)));
+            format!("ROW({})", fields.collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+fn sql_primitive(of: &PrimitiveType) -> String {
+    match of {
+        PrimitiveType::Boolean => "BOOLEAN",
+        PrimitiveType::Int => "INT",
+        PrimitiveType::Long => "BIGINT",
+        PrimitiveType::Float => "REAL",
+        PrimitiveType::Double => "DOUBLE",
+        PrimitiveType::Decimal { precision, scale } => return format!("DECIMAL({precision}, {scale})"),
+        PrimitiveType::Date => "DATE",
+        PrimitiveType::Time => "TIME",
+        PrimitiveType::Timestamp => "TIMESTAMP",
+        PrimitiveType::Timestamptz => "TIMESTAMP WITH TIME ZONE",
+        PrimitiveType::TimestampNs => "TIMESTAMP(9)",
+        PrimitiveType::TimestamptzNs => "TIMESTAMP(9) WITH TIME ZONE",
+        PrimitiveType::String => "VARCHAR",
+        PrimitiveType::Uuid => "UUID",
+        PrimitiveType::Fixed(length) => return format!("BINARY({length})"),
+        PrimitiveType::Binary => "VARBINARY",
+    }
+    .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use iceberg::spec::{ListType, NestedField, StructType};
+
+    #[test]
+    fn types_are_spelled_as_in_sql() {
+        let text = || Type::Primitive(PrimitiveType::String);
+        let list = Type::List(ListType { element_field: NestedField::list_element(2, text(), false).into() });
+        let row = Type::Struct(StructType::new(vec![NestedField::optional(3, "tags", list).into()]));
+        assert_eq!(sql_type(&row), "ROW(tags ARRAY(VARCHAR))");
+        assert_eq!(sql_primitive(&PrimitiveType::Decimal { precision: 12, scale: 2 }), "DECIMAL(12, 2)");
+    }
+
+    #[test]
+    fn transforms_are_spelled_as_in_the_older_system() {
+        assert_eq!(transform(Transform::Month, "day").as_deref(), Some("day MONTH"));
+        assert_eq!(transform(Transform::Bucket(16), "id").as_deref(), Some("BUCKET(16, id)"));
+        assert_eq!(transform(Transform::Void, "id"), None);
+    }
+}

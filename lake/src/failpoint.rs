@@ -1,0 +1,53 @@
+//! Named places where the process-level crash tests stop, kill or fail us.
+//!
+//! `ICEHAUL_FAILPOINTS="commit.before_swap=stop;write.file_closed=pause:500"` is read once, at the first point reached.
+//! Actions: `exit` (end the process at once, like a crash), `stop` (SIGSTOP to ourselves), `pause:<ms>`, `error`. Without
+//! the variable a point costs one load of a static. It is never set in production; whoever can set the environment of
+//! the process can do worse than this.
+use std::{sync::OnceLock, time::Duration};
+
+use crate::{Error, Kind, Result};
+
+/// Passes the named point, doing what the environment says for it.
+pub(crate) async fn hit(point: &'static str) -> Result<()> {
+    static POINTS: OnceLock<Vec<(String, String)>> = OnceLock::new();
+    let points = POINTS.get_or_init(|| parse(&std::env::var("ICEHAUL_FAILPOINTS").unwrap_or_default()));
+    match points.iter().find(|(name, _)| name == point) {
+        None => Ok(()),
+        Some((_, action)) => act(point, action).await,
+    }
+}
+
+fn parse(text: &str) -> Vec<(String, String)> {
+    let pairs = text.split(';').filter_map(|pair| pair.split_once('='));
+    pairs.map(|(name, action)| (name.trim().to_owned(), action.trim().to_owned())).collect()
+}
+
+async fn act(point: &str, action: &str) -> Result<()> {
+    tracing::warn!(point, action, "fail point reached");
+    match action.split_once(':').unwrap_or((action, "")) {
+        ("exit", _) => std::process::abort(),
+        ("stop", _) => stop(),
+        ("pause", ms) => tokio::time::sleep(Duration::from_millis(ms.parse().unwrap_or(1000))).await,
+        _ => return Err(Error::new(Kind::Internal, format!("fail point {point}"))),
+    }
+    Ok(())
+}
+
+/// Stops the whole process until it gets SIGCONT. By `kill`, because the crate has no unsafe code and needs no libc.
+fn stop() {
+    let id = std::process::id().to_string();
+    if let Err(error) = std::process::Command::new("kill").args(["-STOP", &id]).status() {
+        tracing::warn!(%error, "cannot stop at a fail point");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn actions_are_read_by_name() {
+        let points = super::parse("commit.before_swap=stop; write.file_closed=pause:5");
+        assert_eq!(points[0], ("commit.before_swap".into(), "stop".into()));
+        assert_eq!(points[1], ("write.file_closed".into(), "pause:5".into()));
+    }
+}

@@ -1,0 +1,64 @@
+//! Iceberg's errors as ours.
+use std::{error::Error as _, io};
+
+use iceberg::{ErrorKind, io::FileIO};
+
+use crate::{Error, Kind, TableName};
+
+/// A table whose metadata contradicts itself.
+pub fn broken(table: &TableName, cause: iceberg::Error) -> Error {
+    let kind = match cause.kind() {
+        ErrorKind::FeatureUnsupported => Kind::UnsupportedFeature,
+        _ => Kind::Internal,
+    };
+    Error::new(kind, format!("the metadata of table {table} cannot be used: {}", cause.message())).caused_by(cause)
+}
+
+/// A failure while something of the table was read; `paths` are the files that it may be about.
+pub async fn reading(table: &TableName, io: &FileIO, paths: &[String], cause: iceberg::Error) -> Error {
+    for path in paths {
+        let found = match io.new_input(path) {
+            Ok(input) => input.exists().await,
+            Err(error) => Err(error),
+        };
+        if matches!(found, Ok(false)) {
+            return Error::new(Kind::FileMissing, format!("table {table} names the file `{path}`, which is not there"))
+                .caused_by(cause);
+        }
+    }
+    let (kind, what) = match cause.kind() {
+        ErrorKind::FeatureUnsupported => (Kind::UnsupportedFeature, "cannot be read here"),
+        _ if io_error(&cause).is_some_and(|error| error.kind() == io::ErrorKind::NotFound) => {
+            (Kind::FileMissing, "names a file that is not there")
+        }
+        _ if io_error(&cause).is_some() => (Kind::StorageUnavailable, "could not be read"),
+        _ => (Kind::Internal, "has a file that cannot be read"),
+    };
+    let place = paths.first().map(|path| format!(" (`{path}`)")).unwrap_or_default();
+    Error::new(kind, format!("table {table} {what}{place}: {}", root(&cause))).caused_by(cause)
+}
+
+fn io_error(error: &iceberg::Error) -> Option<&io::Error> {
+    let mut next = error.source();
+    while let Some(cause) = next {
+        if let Some(io) = cause.downcast_ref::<io::Error>() {
+            return Some(io);
+        }
+        next = cause.source();
+    }
+    None
+}
+
+/// The innermost message: the outer ones say only which layer it went through.
+fn root(error: &iceberg::Error) -> String {
+    let mut message = error.message().to_owned();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        message = match cause.downcast_ref::<iceberg::Error>() {
+            Some(inner) => inner.message().to_owned(),
+            None => cause.to_string(),
+        };
+        next = cause.source();
+    }
+    message.lines().next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,97 @@
+//! Tables as they are: metadata, snapshots, files, rows.
+mod arrow;
+mod error;
+mod filter;
+mod history;
+mod measure;
+mod plan;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use arrow_schema::SchemaRef;
+
+use crate::{Batches, Result, TableName};
+
+pub use history::{At, SnapshotInfo};
+pub use plan::FileInfo;
+
+/// Rows per batch where nothing else is asked for.
+const BATCH_ROWS: usize = 8192;
+
+/// What to read of a table.
+#[derive(Clone, Debug, Default)]
+pub struct Scan {
+    /// The state.
+    pub at: At,
+    /// The columns, in this order; all if `None`.
+    pub columns: Option<Vec<String>>,
+    /// Only rows for which this holds; exact at row level.
+    pub filter: Option<iceberg::expr::Predicate>,
+    /// Rows per batch; 8,192 if `None`.
+    pub batch_size: Option<usize>,
+}
+
+/// A loaded table. A value: it does not change when the table does.
+#[derive(Clone)]
+pub struct Table {
+    name: Arc<TableName>,
+    inner: iceberg::table::Table,
+}
+
+impl Table {
+    pub(crate) fn new(name: TableName, inner: iceberg::table::Table) -> Self {
+        Self { name: Arc::new(name), inner }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &TableName {
+        &self.name
+    }
+
+    /// Its current schema as Arrow: without Iceberg's field ids; a uuid is a `FixedSizeBinary(16)` with the extension
+    /// name `arrow.uuid`, a timestamp with zone has the zone `+00:00`, comments are kept as `doc`.
+    ///
+    /// # Errors
+    /// [`crate::Kind::UnsupportedFeature`].
+    pub fn schema(&self) -> Result<SchemaRef> {
+        self.schema_at(At::Current)
+    }
+
+    /// The schema that rows of that state are read with: the current one for the current snapshot, else the snapshot's.
+    ///
+    /// # Errors
+    /// [`crate::Kind::SnapshotNotFound`], [`crate::Kind::UnsupportedFeature`].
+    pub fn schema_at(&self, at: At) -> Result<SchemaRef> {
+        Ok(Arc::new(arrow::schema(&self.resolve(at)?.schema)?))
+    }
+
+    /// The underlying Iceberg metadata, for the API's metadata reply.
+    #[must_use]
+    pub fn metadata(&self) -> &iceberg::spec::TableMetadata {
+        self.inner.metadata()
+    }
+
+    /// The rows, streamed, file after file.
+    ///
+    /// # Errors
+    /// [`crate::Kind::SnapshotNotFound`], [`crate::Kind::UnsupportedFeature`], [`crate::Kind::FileMissing`],
+    /// [`crate::Kind::SchemaMismatch`] for a column that is not there or is asked for twice.
+    pub async fn scan(&self, scan: Scan) -> Result<Batches> {
+        let plan = self.plan(&scan).await?;
+        Ok(plan.read())
+    }
+
+    /// The same rows as several streams that share the work: a stream takes the next piece of a file when it has read
+    /// its last one. For reading on several cores; every stream must be read (or dropped).
+    ///
+    /// # Errors
+    /// As `scan`.
+    pub async fn scan_parallel(&self, scan: Scan, streams: usize) -> Result<Vec<Batches>> {
+        let plan = self.plan(&scan).await?;
+        Ok(plan.read_parallel(streams))
+    }
+}

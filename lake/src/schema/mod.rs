@@ -1,0 +1,40 @@
+//! Arrow to Iceberg: the schema, partition spec and properties of a table to be written.
+mod partition;
+mod plan;
+mod target;
+mod types;
+
+use arrow_schema::SchemaRef;
+
+pub use partition::PartitionField;
+pub(crate) use plan::{Plan, plan};
+pub use target::Target;
+pub(crate) use target::{Base, cursor};
+
+use crate::{Compression, TableName};
+
+/// What to do when the rows have columns or types that the table lacks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SchemaMode {
+    /// New columns are added and types widened, in the commit of the data.
+    #[default]
+    Evolve,
+    /// Refused.
+    Freeze,
+}
+
+/// The table that rows are to be written to.
+#[derive(Clone, Debug)]
+pub struct TableSpec {
+    /// Its name; namespace and table are made by the commit if they are missing.
+    pub name: TableName,
+    /// The rows' schema. Every field is optional in a new table. A `FixedSizeBinary(16)` with the field metadata
+    /// `ARROW:extension:name` = `arrow.uuid` is a UUID; the field metadata `doc` becomes the column's doc.
+    pub schema: SchemaRef,
+    /// For a new table; empty or equal to the table's spec for an existing one, else refused.
+    pub partition_by: Vec<PartitionField>,
+    /// What becomes of differences.
+    pub schema_mode: SchemaMode,
+    /// `None`: the table's `write.parquet.compression-codec`, else zstd.
+    pub compression: Option<Compression>,
+}

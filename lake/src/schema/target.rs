@@ -1,0 +1,98 @@
+//! A table made ready for writing.
+use std::{collections::HashSet, sync::Arc};
+
+use iceberg::spec::{Schema, SchemaRef, TableMetadata};
+
+use super::{Plan, TableSpec, plan};
+use crate::{
+    Batches, Result, TableWriter, WrittenFile,
+    storage::Storage,
+    write::{self, Layout},
+};
+
+/// A table's metadata as it was loaded, and where from.
+#[derive(Clone)]
+pub(crate) struct Base {
+    pub(crate) location: String,
+    pub(crate) metadata: Arc<TableMetadata>,
+}
+
+/// A table made ready for writing: the schema with its field ids, the partition spec, the location.
+pub struct Target {
+    pub(crate) spec: TableSpec,
+    pub(crate) base: Option<Base>,
+    pub(crate) plan: Plan,
+    /// The columns that are written: those of the rows, and those that the partitions come from.
+    pub(crate) file_schema: SchemaRef,
+    pub(crate) storage: Storage,
+    layout: Arc<Layout>,
+}
+
+impl Target {
+    pub(crate) fn new(storage: Storage, spec: TableSpec, base: Option<Base>) -> Result<Self> {
+        let metadata = base.as_ref().map(|base| base.metadata.as_ref());
+        let plan = plan(metadata, &spec, &storage.table_location(&spec.name))?;
+        let file_schema = Arc::new(file_schema(&plan, &spec)?);
+        let layout = Layout::new(&spec, &plan, metadata.or(plan.creates.as_ref()), &file_schema, &storage)?;
+        Ok(Self { spec, base, plan, file_schema, storage, layout: Arc::new(layout) })
+    }
+
+    /// A writer of one split's rows. `prefix` (`<job>/<epoch>`) keeps the files of attempts apart; `split` names the files.
+    ///
+    /// # Errors
+    /// [`crate::Kind::StorageUnavailable`].
+    pub async fn writer(&self, prefix: &str, split: usize) -> Result<TableWriter> {
+        Ok(TableWriter::new(self.layout.clone(), prefix, split))
+    }
+
+    /// The committed cursor of the column: the newest one along the history of the current snapshot.
+    #[must_use]
+    pub fn cursor(&self, column: &str) -> Option<String> {
+        cursor(&self.base.as_ref()?.metadata, column)
+    }
+
+    /// Whether the table exists already.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        self.base.is_some()
+    }
+
+    /// Reads written files back, before they are committed, as rows of the spec's schema.
+    ///
+    /// # Errors
+    /// [`crate::Kind::StorageUnavailable`], [`crate::Kind::FileMissing`].
+    pub async fn read_back(&self, file: &WrittenFile, columns: Option<&[String]>) -> Result<Batches> {
+        write::read_back(&self.storage, &self.spec.schema, file, columns).await
+    }
+
+    /// Deletes everything written under `prefix`: for a job that has not committed and will not.
+    pub async fn discard_prefix(&self, prefix: &str) {
+        self.discard_prefix_except(prefix, &[]).await;
+    }
+
+    /// Deletes everything written under `prefix` but the files in `keep`: what a job's earlier attempts left behind.
+    pub async fn discard_prefix_except(&self, prefix: &str, keep: &[WrittenFile]) {
+        let keep: HashSet<&str> = keep.iter().map(WrittenFile::path).collect();
+        self.storage.remove_under(&format!("{}/{prefix}", self.layout.data), &keep).await;
+    }
+}
+
+/// The table's schema without the columns that the rows do not have, which read as null when a file lacks them.
+fn file_schema(plan: &Plan, spec: &TableSpec) -> Result<Schema> {
+    let sources: HashSet<i32> = plan.partition.fields().iter().map(|field| field.source_id).collect();
+    let fields = plan.schema.as_struct().fields().iter();
+    let written = fields.filter(|f| sources.contains(&f.id) || spec.schema.field_with_name(&f.name).is_ok());
+    let schema = Schema::builder().with_schema_id(plan.schema.schema_id()).with_fields(written.cloned()).build();
+    schema.map_err(|e| crate::Error::new(crate::Kind::Internal, "no schema for the files").caused_by(e))
+}
+
+/// The newest cursor along the ancestors of the current snapshot, else the table's property.
+pub(crate) fn cursor(metadata: &TableMetadata, column: &str) -> Option<String> {
+    let key = format!("icehaul.cursor.{column}");
+    let parent = |snapshot: &iceberg::spec::SnapshotRef| {
+        snapshot.parent_snapshot_id().and_then(|id| metadata.snapshot_by_id(id).cloned())
+    };
+    let mut ancestors = std::iter::successors(metadata.current_snapshot().cloned(), parent);
+    let newest = ancestors.find_map(|snapshot| snapshot.summary().additional_properties.get(&key).cloned());
+    newest.or_else(|| metadata.properties().get(&key).cloned())
+}

@@ -1,0 +1,107 @@
+//! Splits batches by partition.
+use std::collections::HashMap;
+
+use arrow_array::{ArrayRef, RecordBatch, UInt32Array, cast::AsArray};
+use arrow_row::{OwnedRow, RowConverter, SortField};
+use arrow_schema::{ArrowError, DataType};
+use arrow_select::take::{take, take_record_batch};
+use iceberg::{
+    arrow::{PartitionValueCalculator, arrow_struct_to_literal},
+    spec::{Literal, PartitionSpecRef, SchemaRef, StructType},
+};
+
+use crate::{Error, Kind, Result};
+
+/// The rows of one partition in a batch.
+pub(super) struct Part {
+    pub(super) key: OwnedRow,
+    /// The values of the partition's fields in Iceberg's JSON form.
+    pub(super) values: Vec<serde_json::Value>,
+    /// The directory under the table's data, for people: readers do not look at it.
+    pub(super) directory: String,
+    pub(super) rows: RecordBatch,
+}
+
+/// Works out partitions for one spec.
+pub(super) struct Partitions {
+    spec: PartitionSpecRef,
+    kinds: StructType,
+    calculator: PartitionValueCalculator,
+    converter: RowConverter,
+}
+
+impl Partitions {
+    pub(super) fn new(spec: &PartitionSpecRef, schema: &SchemaRef) -> Result<Self> {
+        let calculator = PartitionValueCalculator::try_new(spec, schema).map_err(|e| refused(&e))?;
+        let fields = match calculator.partition_arrow_type() {
+            DataType::Struct(fields) => fields.iter().map(|field| SortField::new(field.data_type().clone())).collect(),
+            _ => Vec::new(),
+        };
+        let converter = RowConverter::new(fields).map_err(|e| refused(&e))?;
+        let kinds = spec.partition_type(schema).map_err(|e| refused(&e))?;
+        Ok(Self { spec: spec.clone(), kinds, calculator, converter })
+    }
+
+    /// The parts of a batch, in the order of their first rows.
+    pub(super) fn split(&self, batch: &RecordBatch) -> Result<Vec<Part>> {
+        let values = self.calculator.calculate(batch).map_err(|e| refused(&e))?;
+        let rows = self.converter.convert_columns(values.as_struct().columns()).map_err(|e| refused(&e))?;
+        let mut groups: Vec<Vec<u32>> = Vec::new();
+        let mut known: HashMap<arrow_row::Row<'_>, usize> = HashMap::new();
+        for (index, row) in (0..).zip(rows.iter()) {
+            let group = *known.entry(row).or_insert(groups.len());
+            match groups.get_mut(group) {
+                Some(group) => group.push(index),
+                None => groups.push(vec![index]),
+            }
+        }
+        drop(known);
+        groups.into_iter().map(|group| self.part(batch, &values, &rows, group).map_err(|e| refused(&e))).collect()
+    }
+
+    fn part(
+        &self,
+        batch: &RecordBatch,
+        values: &ArrayRef,
+        rows: &arrow_row::Rows,
+        group: Vec<u32>,
+    ) -> Result<Part, ArrowError> {
+        let first = group[0];
+        let key = rows.row(first as usize).owned();
+        let external = |e: iceberg::Error| ArrowError::ExternalError(Box::new(e));
+        let value = take(values, &UInt32Array::from(vec![first]), None)?;
+        let value = arrow_struct_to_literal(&value, &self.kinds).map_err(external)?.into_iter().next().flatten();
+        let Some(Literal::Struct(value)) = value else {
+            return Err(ArrowError::InvalidArgumentError("a partition value is no struct".into()));
+        };
+        let fields = || self.kinds.fields().iter().zip(value.iter());
+        let json = fields().map(|(field, value)| match value {
+            Some(value) => value.clone().try_into_json(&field.field_type).map_err(external),
+            None => Ok(serde_json::Value::Null),
+        });
+        let names = self.spec.fields().iter().zip(fields()).map(|(field, (kind, value))| {
+            format!("{}={}", clean(&field.name), clean(&field.transform.to_human_string(&kind.field_type, value)))
+        });
+        Ok(Part {
+            key,
+            values: json.collect::<Result<_, _>>()?,
+            directory: names.collect::<Vec<_>>().join("/"),
+            rows: if group.len() == batch.num_rows() {
+                batch.clone()
+            } else {
+                take_record_batch(batch, &UInt32Array::from(group))?
+            },
+        })
+    }
+}
+
+/// A name for a directory: short, and of characters that no engine reads anything into.
+fn clean(text: &str) -> String {
+    let safe = |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '_' };
+    text.chars().take(48).map(safe).collect()
+}
+
+fn refused(cause: &dyn std::error::Error) -> Error {
+    Error::new(Kind::InvalidPartition, "the partition values of the rows cannot be worked out")
+        .caused_by(cause.to_string())
+}

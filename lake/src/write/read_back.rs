@@ -1,0 +1,50 @@
+//! Reads closed files back before they are part of a table, to compare them with what was to be written.
+use std::sync::Arc;
+
+use arrow_schema::{Fields, Schema, SchemaRef};
+use futures::StreamExt;
+use iceberg::arrow::ArrowFileReader;
+use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
+
+use super::{WrittenFile, conform::Conform};
+use crate::{Batches, Error, Kind, Result, storage::Storage, storage::failed};
+
+/// Rows per batch.
+const BATCH_ROWS: usize = 8192;
+
+/// The rows of a file with the types of `rows`, the schema they were written from.
+pub(crate) async fn read_back(
+    storage: &Storage,
+    rows: &SchemaRef,
+    file: &WrittenFile,
+    columns: Option<&[String]>,
+) -> Result<Batches> {
+    let path = file.path().to_owned();
+    let opened = async {
+        let input = storage.io().new_input(&path)?;
+        Ok(ArrowFileReader::new(input.metadata().await?, input.reader().await?))
+    };
+    let reader = opened.await.map_err(|e: iceberg::Error| failed("open", &path, e))?;
+    let builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(|e| failed("read", &path, e))?;
+    let wanted = project(rows, columns)?;
+    let names: Vec<&str> = wanted.fields().iter().map(|field| field.name().as_str()).collect();
+    let roots =
+        builder.schema().fields().iter().enumerate().filter(|(_, field)| names.contains(&field.name().as_str()));
+    let mask = ProjectionMask::roots(builder.parquet_schema(), roots.map(|(index, _)| index));
+    let stream =
+        builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(|e| failed("read", &path, e))?;
+    let conform = Conform::new(stream.schema(), &wanted, |_| true);
+    let batches = stream.map(move |batch| conform.apply(&batch.map_err(|e| failed("read", &path, e))?));
+    Ok(Batches { schema: wanted, stream: batches.boxed() })
+}
+
+fn project(rows: &SchemaRef, columns: Option<&[String]>) -> Result<SchemaRef> {
+    let Some(columns) = columns else { return Ok(rows.clone()) };
+    let field = |name: &String| {
+        let index = rows
+            .index_of(name)
+            .map_err(|_| Error::new(Kind::SchemaMismatch, format!("column `{name}` is not among the rows' columns")))?;
+        Ok(rows.fields()[index].clone())
+    };
+    Ok(Arc::new(Schema::new(columns.iter().map(field).collect::<Result<Fields>>()?)))
+}

@@ -1,0 +1,3 @@
+//! The lake against real catalogs and files: one binary, a file per capability.
+mod commit;
+mod help;

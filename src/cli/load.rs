@@ -1,0 +1,128 @@
+//! `icehaul load`: its options are the request's fields, taken from the request's schema, so a new source needs no code.
+use std::io::IsTerminal;
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use icehaul_jobs::spec::JobSpec;
+use serde_json::{Map, Value, json};
+
+use super::{jobs, print};
+use crate::client::{Client, Failure};
+
+/// The command with one subcommand per source.
+pub fn command() -> Command {
+    let sources = JobSpec::kinds().into_iter().filter_map(|kind| {
+        let schema = JobSpec::request_schema(&kind)?;
+        let name = kind.strip_prefix("load.")?.to_owned();
+        let fields = schema["properties"].as_object()?.clone();
+        let about = format!("Load from {name}: every option is a field of POST /api/v1/load/{name}");
+        Some(
+            fields
+                .iter()
+                .fold(Command::new(name).about(about), |command, (field, schema)| option(command, field, schema)),
+        )
+    });
+    Command::new("load")
+        .about("Load rows from a source into a table")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommands(sources.map(common).collect::<Vec<_>>())
+}
+
+fn common(command: Command) -> Command {
+    command
+        .arg(
+            Arg::new("url")
+                .long("url")
+                .env("ICEHAUL_URL")
+                .default_value("http://127.0.0.1:8080")
+                .help("The running Icehaul"),
+        )
+        .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON"))
+        .arg(
+            Arg::new("no-wait")
+                .long("no-wait")
+                .action(ArgAction::SetTrue)
+                .help("Print the job's id and do not wait for its end"),
+        )
+}
+
+/// One field as an option. A secret can also come from an environment variable.
+fn option(command: Command, field: &str, schema: &Value) -> Command {
+    let long = field.replace('_', "-");
+    let help = schema["description"].as_str().unwrap_or_default().replace('\n', " ");
+    let mut arg = Arg::new(field.to_owned()).long(long.clone()).help(help);
+    arg = match type_of(schema) {
+        "array" => arg.value_delimiter(None).action(ArgAction::Append).value_name("ITEM"),
+        "object" => arg.action(ArgAction::Append).value_name("NAME=VALUE"),
+        "boolean" => arg.value_name("true|false").num_args(0..=1).default_missing_value("true"),
+        _ => arg,
+    };
+    if schema["format"] != "password" {
+        return command.arg(arg);
+    }
+    let env = Arg::new(format!("{field}_env")).long(format!("{long}-env")).value_name("VARIABLE");
+    command.arg(arg).arg(env.help("The environment variable that holds it").conflicts_with(field.to_owned()))
+}
+
+/// The schema's type, null aside.
+fn type_of(schema: &Value) -> &str {
+    match &schema["type"] {
+        Value::String(one) => one,
+        Value::Array(several) => several.iter().filter_map(Value::as_str).find(|t| *t != "null").unwrap_or("string"),
+        _ => "string",
+    }
+}
+
+/// Sends the request and follows the job.
+pub async fn run(matches: &ArgMatches) -> Result<(), Failure> {
+    let Some((source, matches)) = matches.subcommand() else { return Err(Failure::usage("which source?")) };
+    let schema = JobSpec::request_schema(&format!("load.{source}")).unwrap_or_default();
+    let body = body(matches, &schema)?;
+    let client = Client::new(matches.get_one::<String>("url").map(String::as_str).unwrap_or_default());
+    let accepted = client.post(&format!("/load/{source}"), &body).await?;
+    let id = print::cell(&accepted["job_id"]);
+    let as_json = matches.get_flag("json");
+    if matches.get_flag("no-wait") {
+        if as_json {
+            print::json(&accepted)
+        } else {
+            println!("{id}")
+        }
+        return Ok(());
+    }
+    let job = jobs::follow(&client, &id, !as_json && std::io::stderr().is_terminal()).await?;
+    jobs::report(&job, as_json)
+}
+
+fn body(matches: &ArgMatches, schema: &Value) -> Result<Value, Failure> {
+    let mut body = Map::new();
+    for (field, schema) in schema["properties"].as_object().into_iter().flatten() {
+        if let Some(values) = matches.get_many::<String>(field) {
+            let values: Vec<&String> = values.collect();
+            body.insert(field.clone(), value_of(field, type_of(schema), &values)?);
+        } else if schema["format"] == "password"
+            && let Some(variable) = matches.get_one::<String>(&format!("{field}_env"))
+        {
+            let secret = std::env::var(variable)
+                .map_err(|_| Failure::usage(format!("--{field}-env: the variable {variable} is not set")))?;
+            body.insert(field.clone(), secret.into());
+        }
+    }
+    Ok(Value::Object(body))
+}
+
+fn value_of(field: &str, kind: &str, values: &[&String]) -> Result<Value, Failure> {
+    let first = values.first().map(|v| v.as_str()).unwrap_or_default();
+    let wrong = |what: &str| Failure::usage(format!("--{}: `{first}` is not {what}", field.replace('_', "-")));
+    Ok(match kind {
+        "integer" => json!(first.parse::<i64>().map_err(|_| wrong("a whole number"))?),
+        "number" => json!(first.parse::<f64>().map_err(|_| wrong("a number"))?),
+        "boolean" => json!(first.parse::<bool>().map_err(|_| wrong("true or false"))?),
+        "array" => values.iter().map(|v| Value::from(v.as_str())).collect(),
+        "object" => {
+            let pairs = values.iter().map(|v| v.split_once('=').map(|(k, v)| (k.to_owned(), Value::from(v))));
+            Value::Object(pairs.collect::<Option<Map<_, _>>>().ok_or_else(|| wrong("of the form name=value"))?)
+        }
+        _ => first.into(),
+    })
+}

@@ -1,0 +1,103 @@
+//! The command line: one file per subcommand.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the command line speaks on the terminal")]
+mod config;
+mod fingerprint;
+mod jobs;
+mod load;
+mod print;
+mod query;
+mod serve;
+mod tables;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::client::{Client, Failure};
+
+/// Moves data into Apache Iceberg and proves that all of it arrived.
+#[derive(Parser)]
+#[command(name = "icehaul", version, subcommand_required = true, arg_required_else_help = true)]
+struct Cli {
+    /// The configuration file; default: `icehaul.toml` if it is there.
+    #[arg(long, global = true, env = "ICEHAUL_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run API and worker in one process, with a private Redis if none is configured.
+    Up(serve::Up),
+    /// Run the API only.
+    Api(serve::Serve),
+    /// Run a worker only.
+    Worker(serve::Serve),
+    /// List, show, watch, cancel and retry jobs.
+    Jobs(jobs::Jobs),
+    /// Show namespaces, tables, or one table.
+    Tables(tables::Tables),
+    /// Run a read-only SQL query.
+    Query(query::Query),
+    /// Compute the fingerprint of a table.
+    Fingerprint(fingerprint::Fingerprint),
+    /// Look at the configuration.
+    Config(config::Config),
+}
+
+/// What every client command takes.
+#[derive(Args)]
+struct Connect {
+    /// The running Icehaul.
+    #[arg(long, env = "ICEHAUL_URL", default_value = "http://127.0.0.1:8080")]
+    url: String,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Connect {
+    fn client(&self) -> Client {
+        Client::new(&self.url)
+    }
+}
+
+/// Runs the program; gives 0 on success, 1 on a failed job, 2 on bad usage.
+pub fn main() -> ExitCode {
+    let matches = Cli::command().subcommand(load::command()).get_matches();
+    let done = match matches.subcommand() {
+        Some(("load", load)) => block_on(load::run(load)),
+        _ => match Cli::from_arg_matches(&matches) {
+            Ok(cli) => run(cli),
+            Err(e) => e.exit(),
+        },
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("icehaul: {}", failure.message);
+            ExitCode::from(failure.exit)
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    let file = cli.config.as_deref();
+    match cli.command {
+        Command::Up(up) => up.run(file),
+        Command::Api(serve) => serve.run(file, true, false),
+        Command::Worker(serve) => serve.run(file, false, true),
+        Command::Jobs(jobs) => block_on(jobs.run()),
+        Command::Tables(tables) => block_on(tables.run()),
+        Command::Query(query) => block_on(query.run()),
+        Command::Fingerprint(fingerprint) => block_on(fingerprint.run()),
+        Command::Config(config) => config.run(file),
+    }
+}
+
+/// Client commands need no more than one thread.
+fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|e| Failure::new(format!("cannot start: {e}")))?.block_on(work)
+}

@@ -1,0 +1,171 @@
+//! `icehaul up`, `icehaul api` and `icehaul worker`.
+use std::{net::SocketAddr, path::Path, path::PathBuf, sync::Arc};
+
+use icehaul_api::AppState;
+use icehaul_jobs::queue::Queue;
+use icehaul_worker::Setup;
+use prometheus::Registry;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    client::Failure,
+    config::{Config, LogFormat},
+    private_redis::PrivateRedis,
+};
+
+/// `icehaul up`.
+#[derive(clap::Args)]
+pub struct Up {
+    /// Where the private Redis, the catalog, the warehouse and the sealing key lie.
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+/// `icehaul api` and `icehaul worker`.
+#[derive(clap::Args)]
+pub struct Serve {
+    /// The address of the API, such as 127.0.0.1:8080.
+    #[arg(long, value_name = "ADDRESS")]
+    bind: Option<SocketAddr>,
+    /// Permit an address that others can reach although no keys are configured.
+    #[arg(long)]
+    insecure: bool,
+}
+
+impl Up {
+    /// Runs everything in one process until it is told to stop.
+    pub fn run(self, file: Option<&Path>) -> Result<(), Failure> {
+        let mut config = Config::load(file, self.data_dir.as_deref()).map_err(Failure::usage)?;
+        start_log(&config)?;
+        let _lock = lock(&config.data_dir)?;
+        let redis = match &config.redis_url {
+            Some(_) => None,
+            None => {
+                let redis = PrivateRedis::start(&config.data_dir).map_err(Failure::new)?;
+                tracing::info!(taken_up = redis.taken_up, "the private Redis answers");
+                config.redis_url = Some(redis.url());
+                Some(redis)
+            }
+        };
+        let served = self.serve.serve(config, true, true);
+        if let Some(redis) = redis {
+            redis.stop();
+        }
+        served
+    }
+}
+
+impl Serve {
+    /// Runs the API, a worker or both until the process is told to stop.
+    pub fn run(self, file: Option<&Path>, api: bool, worker: bool) -> Result<(), Failure> {
+        let config = Config::load(file, None).map_err(Failure::usage)?;
+        start_log(&config)?;
+        self.serve(config, api, worker)
+    }
+
+    fn serve(self, config: Config, api: bool, worker: bool) -> Result<(), Failure> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        let runtime = runtime.map_err(|e| Failure::new(format!("cannot start: {e}")))?;
+        let served = runtime.block_on(self.run_parts(config, api, worker));
+        runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+        served
+    }
+
+    async fn run_parts(self, mut config: Config, api: bool, worker: bool) -> Result<(), Failure> {
+        if let Some(bind) = self.bind {
+            config.api.bind = bind;
+        }
+        let url = config.redis_url.clone().ok_or_else(|| {
+            Failure::usage("no Redis is configured: set ICEHAUL_REDIS_URL, or use `icehaul up`, which brings its own")
+        })?;
+        let sealer = config.sealer().map_err(Failure::new)?;
+        let lakes = config.lakes().await.map_err(Failure::new)?;
+        let queue =
+            Queue::connect(url.expose(), config.queue.clone()).await.map_err(|e| Failure::new(e.to_string()))?;
+        let registry = Registry::new();
+        let shutdown = CancellationToken::new();
+        tokio::spawn(stop_on_signal(shutdown.clone()));
+        let mut parts = tokio::task::JoinSet::new();
+        if api {
+            icehaul_api::check_bind(config.api.bind, self.insecure).map_err(|e| Failure::usage(e.to_string()))?;
+            let listener = TcpListener::bind(config.api.bind)
+                .await
+                .map_err(|e| Failure::new(format!("cannot listen on {}: {e}", config.api.bind)))?;
+            let address = listener.local_addr().unwrap_or(config.api.bind);
+            let state =
+                AppState::new(queue.clone(), sealer.clone(), lakes.clone(), registry.clone(), config.api.clone())
+                    .map_err(|e| Failure::new(format!("the figures of the API cannot be registered: {e}")))?;
+            let shutdown = shutdown.clone();
+            parts.spawn(async move {
+                icehaul_api::serve(listener, state, shutdown).await.map_err(|e| format!("the API ended: {e}"))
+            });
+            println!(
+                "Icehaul {} answers on http://{address} (API /api/v1, docs /docs, health /health, metrics /metrics)",
+                env!("CARGO_PKG_VERSION")
+            );
+        }
+        if worker {
+            let setup = Setup {
+                queue,
+                sealer,
+                lakes,
+                connections: Arc::new(config.connections.clone()),
+                limits: Arc::new(config.limits.clone()),
+                registry,
+            };
+            let (worker, shutdown) = (config.worker.clone(), shutdown.clone());
+            parts.spawn(async move {
+                icehaul_worker::run(worker, setup, shutdown).await.map_err(|e| format!("the worker ended: {e}"))
+            });
+        }
+        let mut failed = None;
+        while let Some(part) = parts.join_next().await {
+            shutdown.cancel(); // One part without the other is of no use.
+            let ended = part.unwrap_or_else(|e| Err(format!("a part of Icehaul panicked: {e}")));
+            failed = failed.or(ended.err());
+        }
+        failed.map_or(Ok(()), |why| Err(Failure::new(why)))
+    }
+}
+
+/// The first signal lets everything end in good order, the second one ends the process.
+async fn stop_on_signal(shutdown: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return;
+    };
+    for first in [true, false] {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        if first {
+            tracing::info!("stopping: running jobs are finished or handed back; a second signal ends at once");
+            shutdown.cancel();
+        }
+    }
+    std::process::exit(130);
+}
+
+/// Only one `icehaul up` per data directory.
+fn lock(data_dir: &Path) -> Result<std::fs::File, Failure> {
+    let path = data_dir.join("lock");
+    let made = std::fs::create_dir_all(data_dir).and_then(|()| std::fs::File::create(&path));
+    let file = made.map_err(|e| Failure::new(format!("cannot use the data directory {}: {e}", data_dir.display())))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(_) => Err(Failure::new(format!("another `icehaul up` uses the data directory {}", data_dir.display()))),
+    }
+}
+
+fn start_log(config: &Config) -> Result<(), Failure> {
+    let filter = tracing_subscriber::EnvFilter::try_new(&config.log_level)
+        .map_err(|e| Failure::usage(format!("log_level: {e}")))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match config.log_format {
+        LogFormat::Text => log.with_target(false).init(),
+        LogFormat::Json => log.json().init(),
+    }
+    Ok(())
+}

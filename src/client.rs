@@ -1,0 +1,81 @@
+//! The client side of the HTTP API: the only door to `reqwest`.
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+
+/// A running Icehaul.
+pub struct Client {
+    base: String,
+    http: reqwest::Client,
+}
+
+/// Why a call failed, and the exit code that says so.
+#[derive(Debug)]
+pub struct Failure {
+    /// A sentence.
+    pub message: String,
+    /// 2 when the request was wrong, else 1.
+    pub exit: u8,
+}
+
+impl Failure {
+    /// A failure that is not the caller's fault.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), exit: 1 }
+    }
+
+    /// Bad usage.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self { message: message.into(), exit: 2 }
+    }
+}
+
+impl Client {
+    /// A client of the Icehaul at `url`, such as `http://127.0.0.1:8080`.
+    pub fn new(url: &str) -> Self {
+        Self { base: format!("{}/api/v1", url.trim_end_matches('/')), http: reqwest::Client::new() }
+    }
+
+    /// `GET`; `query` pairs without a value are left out.
+    pub async fn get(&self, path: &str, query: &[(&str, Option<String>)]) -> Result<Value, Failure> {
+        let given: Vec<(&str, &String)> = query.iter().filter_map(|(k, v)| Some((*k, v.as_ref()?))).collect();
+        self.send(self.http.request(Method::GET, self.url(path)).query(&given)).await
+    }
+
+    /// `POST` with a JSON body.
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.send(self.http.request(Method::POST, self.url(path)).json(body)).await
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Value, Failure> {
+        let response = request.send().await.map_err(|e| {
+            let advice = if e.is_connect() { "; is it running (`icehaul up`), and is --url right?" } else { "" };
+            Failure::new(format!("no answer from {}{advice}", self.base))
+        })?;
+        let status = response.status();
+        let text = response.text().await.map_err(|_| Failure::new("the answer broke off"))?;
+        let body: Value = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        if status.is_success() { Ok(body) } else { Err(problem(status, &body)) }
+    }
+}
+
+/// The sentence of a problem document (RFC 9457).
+fn problem(status: StatusCode, body: &Value) -> Failure {
+    let code = body["code"].as_str().unwrap_or_default();
+    let mut message = body["detail"].as_str().map_or_else(|| format!("HTTP status {status}"), str::to_owned);
+    let fields = body["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if fields.len() > 1 {
+        message = "the request is wrong:".into();
+        for field in fields {
+            let text = |key: &str| field[key].as_str().unwrap_or_default();
+            message.push_str(&format!("\n  {}: {} ({})", text("field"), text("detail"), text("code")));
+        }
+    } else if !code.is_empty() {
+        message.push_str(&format!(" ({code})"));
+    }
+    let wrong_request = matches!(status.as_u16(), 400 | 413 | 415 | 422);
+    Failure { message, exit: if wrong_request { 2 } else { 1 } }
+}

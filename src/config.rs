@@ -1,0 +1,200 @@
+//! The configuration: defaults, then `icehaul.toml`, then `ICEHAUL_…` variables. Unknown keys are refused.
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use figment::{
+    Figment,
+    providers::{Env, Format, Serialized, Toml},
+};
+use icehaul_api::ApiConfig;
+use icehaul_jobs::{
+    REDACTED, Sealer, Secret,
+    config::{Connections, Limits},
+    queue::QueueConfig,
+};
+use icehaul_lake::{CatalogConfig, Lake, Lakes};
+use icehaul_worker::WorkerConfig;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The name of the catalog that is made when none is configured.
+const EMBEDDED_CATALOG: &str = "default";
+
+/// Variables that begin like ours and are not configuration.
+const NOT_CONFIGURATION: [&str; 5] = ["url", "config", "failpoints", "cache", "target"];
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where `icehaul up` keeps its private Redis, catalog, warehouse and sealing key.
+    pub data_dir: PathBuf,
+    /// The queue's Redis. Without it `icehaul up` starts a private one.
+    pub redis_url: Option<Secret>,
+    /// The key that seals secrets: 64 hexadecimal digits, the same for all APIs and workers.
+    pub secret_key: Option<Secret>,
+    /// A file with that key; made on first start. Default: `<data-dir>/secret.key`.
+    pub secret_key_file: Option<PathBuf>,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// Which log lines are written, such as `info` or `icehaul=debug,warn`.
+    pub log_level: String,
+    /// The catalog that is meant when none is named.
+    pub default_catalog: String,
+    /// The catalogs by name.
+    pub catalogs: BTreeMap<String, CatalogConfig>,
+    /// The connections by name.
+    pub connections: Connections,
+    /// The HTTP side.
+    pub api: ApiConfig,
+    /// The running side.
+    pub worker: WorkerConfig,
+    /// The waiting side.
+    pub queue: QueueConfig,
+    /// Bounds of single jobs.
+    pub limits: Limits,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: "icehaul-data".into(),
+            redis_url: None,
+            secret_key: None,
+            secret_key_file: None,
+            log_format: LogFormat::Text,
+            log_level: "info".into(),
+            default_catalog: EMBEDDED_CATALOG.into(),
+            catalogs: BTreeMap::new(),
+            connections: Connections::new(),
+            api: ApiConfig::default(),
+            worker: WorkerConfig::default(),
+            queue: QueueConfig::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads the configuration from all its places.
+    ///
+    /// # Errors
+    /// A sentence that names the key that is wrong.
+    pub fn load(file: Option<&Path>, data_dir: Option<&Path>) -> Result<Self, String> {
+        let mut figment = Figment::new();
+        figment = match file {
+            Some(path) => figment.merge(Toml::file_exact(path)),
+            None => figment.merge(Toml::file("icehaul.toml")),
+        };
+        figment = figment.merge(environment());
+        if let Some(dir) = data_dir {
+            figment = figment.merge(Serialized::default("data_dir", dir));
+        }
+        let mut config: Self = figment.extract().map_err(|e| format!("the configuration is wrong: {e}"))?;
+        config.data_dir = std::path::absolute(&config.data_dir).map_err(|e| format!("data_dir: {e}"))?;
+        if config.catalogs.is_empty() {
+            let catalog = CatalogConfig::Sqlite {
+                path: config.data_dir.join("catalog.db"),
+                warehouse: config.data_dir.join("warehouse").display().to_string(),
+                catalog_name: None,
+            };
+            config.catalogs.insert(config.default_catalog.clone(), catalog);
+        }
+        if !config.catalogs.contains_key(&config.default_catalog) {
+            return Err(format!("default_catalog: no catalog named `{}` is configured", config.default_catalog));
+        }
+        Ok(config)
+    }
+
+    /// The configuration as it may be shown.
+    pub fn redacted(&self) -> Value {
+        let mut value = serde_json::to_value(self).unwrap_or_default();
+        redact_urls(&mut value);
+        value
+    }
+
+    /// The key for secrets, made on first use.
+    ///
+    /// # Errors
+    /// If it is no key, or its file cannot be read or made.
+    pub fn sealer(&self) -> Result<Sealer, String> {
+        let sealer = match (&self.secret_key, &self.secret_key_file) {
+            (Some(key), _) => Sealer::from_hex(key.expose()),
+            (None, Some(file)) => Sealer::open(file),
+            (None, None) => self.make_data_dir().and_then(|()| Sealer::open(&self.data_dir.join("secret.key"))),
+        };
+        sealer.map_err(|e| e.to_string())
+    }
+
+    /// Connects to all catalogs.
+    ///
+    /// # Errors
+    /// If one of them is configured wrongly; one that is only away heals later.
+    pub async fn lakes(&self) -> Result<Lakes, String> {
+        let mut lakes = BTreeMap::new();
+        for (name, config) in &self.catalogs {
+            let lake = Lake::connect(name, config).await.map_err(|e| format!("catalog `{name}`: {e}"))?;
+            lakes.insert(name.clone(), lake);
+        }
+        Ok(Lakes::new(lakes, self.default_catalog.clone()))
+    }
+
+    fn make_data_dir(&self) -> icehaul_jobs::Result<()> {
+        std::fs::create_dir_all(&self.data_dir).map_err(|e| {
+            icehaul_jobs::Error::new(
+                icehaul_jobs::Code::StorageUnavailable,
+                format!("cannot make the data directory {}: {e}", self.data_dir.display()),
+            )
+        })
+    }
+}
+
+fn environment() -> Env {
+    Env::prefixed("ICEHAUL_")
+        .filter(|key| {
+            let key = key.as_str().to_ascii_lowercase();
+            !NOT_CONFIGURATION.contains(&key.as_str()) && !key.starts_with("test_") && !key.starts_with("bench_")
+        })
+        .split("__")
+}
+
+/// Blanks the credentials of every URL among the strings.
+fn redact_urls(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Some((scheme, rest)) = text.split_once("://")
+                && let Some((_, host)) = rest.rsplit_once('@')
+            {
+                *text = format!("{scheme}://{REDACTED}@{host}");
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(redact_urls),
+        Value::Object(fields) => fields.values_mut().for_each(redact_urls),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_in_urls_are_blanked() {
+        let mut value = serde_json::json!({"uri": "postgres://u:p@db/x", "plain": "file:///a@b"});
+        redact_urls(&mut value);
+        assert_eq!(value["uri"], "postgres://***@db/x");
+    }
+}

@@ -1,0 +1,97 @@
+//! `load.postgres` up to the batches: plan and read.
+mod query;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use arrow_array::RecordBatch;
+use futures::TryStreamExt;
+use icehaul_jobs::{
+    Ctx, Error, Result, Stop,
+    config::{Connections, Limits},
+    source::{LoadSpec, Plan, Wish},
+};
+use icehaul_lake::Lakes;
+use icehaul_tests::postgres::{Database, OWNER, OWNER_PASSWORD};
+use serde_json::{Value, json};
+
+/// The surroundings of an attempt.
+fn ctx() -> Ctx {
+    ctx_with(Limits::default(), Connections::default())
+}
+
+fn ctx_with(limits: Limits, connections: Connections) -> Ctx {
+    Ctx {
+        job: uuid::Uuid::now_v7(),
+        attempt: 1,
+        epoch: 1,
+        lakes: Lakes::new(BTreeMap::new(), "none".into()),
+        connections: Arc::new(connections),
+        limits: Arc::new(limits),
+        progress: Arc::default(),
+        stop: Stop::default(),
+        permission: Arc::new(|| Box::pin(async { true })),
+    }
+}
+
+/// The fields of a request beside those that say where the database is.
+fn request(database: &Database, fields: Value) -> Value {
+    let mut all = json!({
+        "host": database.host, "port": database.port, "database": database.name, "user": OWNER,
+        "password": OWNER_PASSWORD, "namespace": "n", "table_name": "t",
+    });
+    for (name, value) in fields.as_object().expect("fields") {
+        all[name] = value.clone();
+    }
+    all
+}
+
+fn spec(database: &Database, fields: Value) -> LoadSpec {
+    let spec = LoadSpec::from_request("postgres", request(database, fields)).expect("a request");
+    assert_eq!(spec.check(), []);
+    spec
+}
+
+/// All that a load gives: the plan and, split by split, the batches.
+struct Loaded {
+    plan: Plan,
+    splits: Vec<Vec<RecordBatch>>,
+}
+
+impl Loaded {
+    fn rows(&self) -> usize {
+        self.batches().map(RecordBatch::num_rows).sum()
+    }
+
+    fn batches(&self) -> impl Iterator<Item = &RecordBatch> {
+        self.splits.iter().flatten()
+    }
+
+    /// The rows as JSON objects would show them: one string per column.
+    fn only(&self) -> &RecordBatch {
+        let all: Vec<_> = self.batches().collect();
+        assert_eq!(all.len(), 1, "one batch");
+        all[0]
+    }
+}
+
+async fn load(spec: &LoadSpec, ctx: &Ctx, wish: &Wish) -> Result<Loaded> {
+    let plan = spec.plan(ctx, wish).await?;
+    let mut splits = Vec::new();
+    for split in &plan.splits {
+        let batches = spec.read(ctx, &plan, split).await?;
+        assert_eq!(batches.schema, plan.schema);
+        splits.push(batches.stream.try_collect().await?);
+    }
+    Ok(Loaded { plan, splits })
+}
+
+async fn query(database: &Database, sql: &str) -> Result<Loaded> {
+    load(&spec(database, json!({"query": sql})), &ctx(), &Wish::default()).await
+}
+
+async fn refusal(database: &Database, fields: Value) -> Error {
+    match load(&spec(database, fields), &ctx(), &Wish::default()).await {
+        Ok(loaded) => panic!("{} rows instead of an error", loaded.rows()),
+        Err(error) => error,
+    }
+}

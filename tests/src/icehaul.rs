@@ -1,0 +1,168 @@
+//! A real `icehaul` process on a private port and data directory.
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use reqwest::StatusCode;
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+};
+
+/// The binary under test: built by the same `cargo test`, two folders above the test's own.
+///
+/// # Panics
+/// If it is not there: build the workspace first.
+#[must_use]
+pub fn binary() -> PathBuf {
+    let test = std::env::current_exe().expect("own path");
+    let path = test.parent().and_then(Path::parent).expect("target folder").join("icehaul");
+    assert!(path.exists(), "{} is missing: run `cargo build` first", path.display());
+    path
+}
+
+/// A process of ours; killed when dropped.
+pub struct Process {
+    child: Child,
+}
+
+impl Process {
+    /// Starts `icehaul` with arguments and variables; the first line of its output is given.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub async fn start(args: &[&str], env: &[(&str, String)], first_line: bool) -> (Self, String) {
+        let mut command = Command::new(binary());
+        command.args(args).envs(env.iter().map(|(k, v)| (k, v))).stdout(Stdio::piped()).kill_on_drop(true);
+        if std::env::var_os("ICEHAUL_TEST_VERBOSE").is_none() {
+            command.stderr(Stdio::null());
+        }
+        let mut child = command.spawn().expect("icehaul starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let line = match first_line {
+            true => lines.next_line().await.expect("output").expect("a line before the end"),
+            false => String::new(),
+        };
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        (Self { child }, line)
+    }
+
+    /// Sends a signal by name: `KILL`, `STOP`, `CONT`, `TERM`.
+    ///
+    /// # Panics
+    /// If the process has ended.
+    pub fn signal(&self, name: &str) {
+        let id = self.child.id().expect("still running").to_string();
+        let sent = std::process::Command::new("kill").args([&format!("-{name}"), &id]).status().expect("kill");
+        assert!(sent.success());
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// If it lives on for a minute.
+    pub async fn ended(&mut self) -> std::process::ExitStatus {
+        let end = tokio::time::timeout(Duration::from_secs(60), self.child.wait()).await;
+        end.expect("ends within a minute").expect("status")
+    }
+}
+
+/// `icehaul up` (or `api`) and a client of it.
+pub struct Icehaul {
+    /// The process.
+    pub process: Process,
+    /// Its address, without a slash at the end.
+    pub url: String,
+    http: reqwest::Client,
+}
+
+impl Icehaul {
+    /// Starts `icehaul up` on a data directory and waits until it answers.
+    pub async fn up(data_dir: &Path, env: &[(&str, String)]) -> Self {
+        let dir = data_dir.display().to_string();
+        Self::serve(&["up", "--data-dir", &dir, "--bind", "127.0.0.1:0"], env).await
+    }
+
+    /// Starts any serving command.
+    ///
+    /// # Panics
+    /// If its first line holds no address.
+    pub async fn serve(args: &[&str], env: &[(&str, String)]) -> Self {
+        let (process, line) = Process::start(args, env, true).await;
+        let url = line.split_whitespace().find(|word| word.starts_with("http://")).expect("an address").to_owned();
+        Self { process, url, http: reqwest::Client::new() }
+    }
+
+    /// `GET` below `/api/v1`.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub async fn get(&self, path: &str) -> (StatusCode, Value) {
+        let response = self.http.get(format!("{}/api/v1{path}", self.url)).send().await.expect("an answer");
+        (response.status(), response.json().await.unwrap_or_default())
+    }
+
+    /// `POST` below `/api/v1`.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        let request = self.http.post(format!("{}/api/v1{path}", self.url)).json(body);
+        let response = request.send().await.expect("an answer");
+        (response.status(), response.json().await.unwrap_or_default())
+    }
+
+    /// Submits a load and gives its id.
+    ///
+    /// # Panics
+    /// If it is not accepted.
+    pub async fn submit(&self, body: &Value) -> String {
+        let (status, accepted) = self.post("/load/postgres", body).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{accepted}");
+        accepted["job_id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Waits for a job's end and gives its document.
+    ///
+    /// # Panics
+    /// If it does not end within two minutes.
+    pub async fn ended(&self, id: &str) -> Value {
+        for _ in 0..60 {
+            let request = self.http.get(format!("{}/api/v1/jobs/{id}", self.url)).header("prefer", "wait=2");
+            let job: Value = request.send().await.expect("an answer").json().await.expect("a document");
+            if ["succeeded", "failed", "cancelled"].iter().any(|end| job["status"] == *end) {
+                return job;
+            }
+        }
+        panic!("job {id} does not end");
+    }
+
+    /// Submits a load and waits for its end.
+    pub async fn load(&self, body: &Value) -> Value {
+        let id = self.submit(body).await;
+        self.ended(&id).await
+    }
+
+    /// Submits a load, waits, and gives its result.
+    ///
+    /// # Panics
+    /// If it does not succeed.
+    pub async fn loaded(&self, body: &Value) -> Value {
+        let job = self.load(body).await;
+        assert_eq!(job["status"], "succeeded", "{job:#}");
+        job["result"].clone()
+    }
+
+    /// Runs a query and gives its rows.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub async fn rows(&self, sql: &str) -> Vec<Value> {
+        let (status, answer) = self.post("/query", &serde_json::json!({"sql": sql})).await;
+        assert_eq!(status, StatusCode::OK, "{sql}: {answer}");
+        answer["rows"].as_array().cloned().expect("rows")
+    }
+}
