@@ -99,7 +99,7 @@ impl Desk {
     }
 
     /// Tells the queue, however long it takes: an answer of Redis is the only way to know that the job has ended.
-    async fn tell(&self, held: &Held, outcome: &Outcome) -> Finished {
+    pub(crate) async fn tell(&self, held: &Held, outcome: &Outcome) -> Finished {
         let mut log = Quiet::default();
         let mut pause = Duration::from_millis(20);
         loop {
