@@ -265,7 +265,9 @@ impl Drop for Session {
                     tracing::warn!(%error, "a running statement could not be cancelled; the closed connection ends it");
                 }
             } else {
+                // If the server has gone already, there is nobody to take leave of.
                 let _ = wire.write_all(&TERMINATE).await;
+                let _ = wire.flush().await;
             }
         }));
     }
