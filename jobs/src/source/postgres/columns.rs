@@ -12,6 +12,7 @@ use super::{
     numeric,
     types::{Carried, list_field},
 };
+use crate::Code;
 
 /// Why a cell cannot be carried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,17 @@ pub(super) enum Fault {
     Dimensions,
     /// Longer than the limit.
     TooLarge(usize),
+}
+
+impl Fault {
+    /// What the load fails with.
+    pub(super) const fn code(self) -> Code {
+        match self {
+            Self::TooManyDigits => Code::DecimalOverflow,
+            Self::TooLarge(_) => Code::CellTooLarge,
+            _ => Code::UnrepresentableValue,
+        }
+    }
 }
 
 impl fmt::Display for Fault {

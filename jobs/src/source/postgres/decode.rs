@@ -184,13 +184,8 @@ impl Decoder {
 
     #[cold]
     fn refuse(&self, column: usize, row: usize, fault: Fault) -> Error {
-        let code = match fault {
-            Fault::TooManyDigits => Code::DecimalOverflow,
-            Fault::TooLarge(_) => Code::CellTooLarge,
-            _ => Code::UnrepresentableValue,
-        };
         let name = self.layout.schema.field(column).name();
-        Error::new(code, format!("row {}, column `{name}`: the value {fault}", self.number(row)))
+        Error::new(fault.code(), format!("row {}, column `{name}`: the value {fault}", self.number(row)))
     }
 }
 
