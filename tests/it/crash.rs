@@ -26,7 +26,9 @@ impl Cluster {
         let redis = RedisServer::start().expect("redis-server");
         let database = Database::new().await;
         database
-            .run(&format!("create table orders as select g::bigint as id, 'n' || g as name from generate_series(1, {ROWS}) g"))
+            .run(&format!(
+                "create table orders as select g::bigint as id, 'n' || g as name from generate_series(1, {ROWS}) g"
+            ))
             .await;
         let data = TempDir::new().expect("folder");
         let env = environment(&redis, data.path());

@@ -59,8 +59,7 @@ async fn a_table_arrives_exactly_and_says_so() {
         .await;
     let origin = format!("postgres://{}:{}/{}", stand.database.host, stand.database.port, stand.database.name);
     assert_eq!(rows, [json!([50_000, 1_250_025_000_i64, "1562531250.00", "name 1", 50_000, origin])]);
-    let (status, answer) =
-        stand.icehaul.get("/tables/raw/orders/fingerprint?columns=id,customer,name,amount,at").await;
+    let (status, answer) = stand.icehaul.get("/tables/raw/orders/fingerprint?columns=id,customer,name,amount,at").await;
     assert_eq!((status, &answer["fingerprint"]), (StatusCode::OK, &result["fingerprint"]));
 }
 
@@ -80,7 +79,10 @@ async fn append_overwrite_and_incremental_do_what_they_say() {
     assert_eq!(stand.icehaul.loaded(&step).await["cursor"], json!({"column": "id", "from": null, "to": "50000"}));
     let again = stand.icehaul.loaded(&step).await;
     assert_eq!((&again["unchanged"], &again["rows_loaded"]), (&json!(true), &json!(0)));
-    stand.database.run("insert into orders select id + 50000, customer, name, amount, at from orders where id <= 10").await;
+    stand
+        .database
+        .run("insert into orders select id + 50000, customer, name, amount, at from orders where id <= 10")
+        .await;
     assert_eq!(stand.icehaul.loaded(&step).await["rows_loaded"], 10);
     let steps = stand.icehaul.rows("select count(*), count(distinct id), max(id) from raw.steps").await;
     assert_eq!(steps, [json!([50_010, 50_010, 50_010])]);
@@ -99,7 +101,10 @@ async fn eight_loads_into_one_table_make_eight_snapshots() {
         let job = stand.icehaul.ended(&id).await;
         assert_eq!((&job["status"], &job["attempt"]), (&json!("succeeded"), &json!(1)), "{job:#}");
     }
-    assert_eq!(stand.icehaul.rows("select count(*), count(distinct id) from raw.orders").await, [json!([50_000, 50_000])]);
+    assert_eq!(
+        stand.icehaul.rows("select count(*), count(distinct id) from raw.orders").await,
+        [json!([50_000, 50_000])]
+    );
     let (_, metadata) = stand.icehaul.get("/tables/raw/orders/metadata").await;
     assert_eq!((&metadata["snapshots"], &metadata["row_count"]), (&json!(8), &json!(50_000)));
 }
@@ -107,7 +112,8 @@ async fn eight_loads_into_one_table_make_eight_snapshots() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_rows_still_make_the_table() {
     let stand = stand().await;
-    let result = stand.icehaul.loaded(&stand.request(json!({"query": "select 1 as a, 'x'::text as b where false"}))).await;
+    let result =
+        stand.icehaul.loaded(&stand.request(json!({"query": "select 1 as a, 'x'::text as b where false"}))).await;
     assert_eq!((&result["rows_loaded"], &result["unchanged"]), (&json!(0), &json!(true)));
     let (status, metadata) = stand.icehaul.get("/tables/raw/orders/metadata").await;
     assert_eq!((status, &metadata["row_count"]), (StatusCode::OK, &json!(0)));
@@ -150,7 +156,10 @@ async fn a_broken_read_leaves_nothing_behind() {
     let job = stand.icehaul.ended(&id).await;
     assert_eq!(job["status"], "succeeded", "{job:#}");
     assert!(job["attempt"].as_u64() > Some(1));
-    assert_eq!(stand.icehaul.rows("select count(*), count(distinct id) from raw.healed").await, [json!([50_000, 50_000])]);
+    assert_eq!(
+        stand.icehaul.rows("select count(*), count(distinct id) from raw.healed").await,
+        [json!([50_000, 50_000])]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -160,7 +169,11 @@ async fn what_cannot_be_carried_is_refused_by_name() {
     let cases = [
         ("select id as a, id as a from wide", "duplicate_column", "`a`"),
         ("select id, 'infinity'::date as d from wide where id = 3", "unrepresentable_value", "`d`"),
-        ("select id, case when id = 7 then 'NaN' else 1 end::numeric(10,2) as n from wide", "unrepresentable_value", "`n`"),
+        (
+            "select id, case when id = 7 then 'NaN' else 1 end::numeric(10,2) as n from wide",
+            "unrepresentable_value",
+            "`n`",
+        ),
         ("select id as source_system from wide", "lineage_column_clash", "source_system"),
         ("select nonsense from wide", "source_table_not_found", "nonsense"),
         ("selec 1", "query_error", "selec"),
@@ -183,7 +196,10 @@ async fn what_cannot_be_carried_is_refused_by_name() {
     wrong["port"] = 1.into();
     wrong["max_attempts"] = 1.into();
     let unreachable = stand.icehaul.load(&wrong).await;
-    assert_eq!((&unreachable["error"]["code"], &unreachable["error"]["retryable"]), (&json!("source_unreachable"), &json!(true)));
+    assert_eq!(
+        (&unreachable["error"]["code"], &unreachable["error"]["retryable"]),
+        (&json!("source_unreachable"), &json!(true))
+    );
     assert_eq!(files_below(&stand.data.path().join("warehouse")), Vec::<String>::new());
 }
 
@@ -199,7 +215,10 @@ async fn sixteen_hundred_columns_and_partitions_work() {
     stand.database.run(ORDERS).await;
     let by = json!({"table": "orders", "partition_by": ["day(at)", "bucket(4, customer)"], "compression": "snappy", "verify": "checksum"});
     stand.icehaul.loaded(&stand.request(by)).await;
-    assert_eq!(stand.icehaul.rows("select count(*), count(distinct id) from raw.orders").await, [json!([50_000, 50_000])]);
+    assert_eq!(
+        stand.icehaul.rows("select count(*), count(distinct id) from raw.orders").await,
+        [json!([50_000, 50_000])]
+    );
     assert!(stand.data_files().len() > 35);
 }
 

@@ -72,7 +72,10 @@ async fn fields_that_are_wrong() {
         ("an unknown mode", json!({"mode": "replace"})),
         ("a time that is none", json!({"run_at": "tomorrow"})),
         ("a cursor without a purpose", json!({"cursor": "id"})),
-        ("numbers out of bounds", json!({"max_attempts": 0, "timeout_seconds": -1, "port": 18_446_744_073_709_551_615_u64})),
+        (
+            "numbers out of bounds",
+            json!({"max_attempts": 0, "timeout_seconds": -1, "port": 18_446_744_073_709_551_615_u64}),
+        ),
     ] {
         let mut body = load();
         for (name, value) in changes.as_object().expect("changes") {
@@ -156,13 +159,25 @@ async fn a_redis_that_is_away_is_never_a_202() {
     stand.redis.kill().expect("kill");
     let submitted = stand.post("/api/v1/load/postgres", &load(), &[("prefer", "wait=1")]).await;
     insta::assert_snapshot!(shape("Redis away", &submitted));
-    for path in [format!("/api/v1/jobs/{id}"), format!("/api/v1/jobs/{id}/events"), "/api/v1/jobs".into(), "/api/v1/stats".into()] {
+    for path in [
+        format!("/api/v1/jobs/{id}"),
+        format!("/api/v1/jobs/{id}/events"),
+        "/api/v1/jobs".into(),
+        "/api/v1/stats".into(),
+    ] {
         let answer = stand.get(&path).await;
-        assert_eq!((answer.status, &answer.json()["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("queue_unavailable")), "{path}");
+        assert_eq!(
+            (answer.status, &answer.json()["code"]),
+            (StatusCode::SERVICE_UNAVAILABLE, &json!("queue_unavailable")),
+            "{path}"
+        );
     }
     let health = stand.get("/health").await;
     assert_eq!(health.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!((&health.json()["status"], &health.json()["dependencies"]["redis"]["status"]), (&json!("unhealthy"), &json!("unhealthy")));
+    assert_eq!(
+        (&health.json()["status"], &health.json()["dependencies"]["redis"]["status"]),
+        (&json!("unhealthy"), &json!("unhealthy"))
+    );
     assert_eq!(stand.get("/health/live").await.json(), json!({"status": "alive"}));
     assert!(stand.get("/metrics").await.text().contains("\nicehaul_queue_up 0\n"));
     stand.redis.start_again().expect("redis");

@@ -51,7 +51,10 @@ async fn an_accepted_job_is_found_under_its_location() {
 
     let found = stand.get(answer.header("location")).await;
     let document = found.json();
-    assert_eq!((&document["job_id"], &document["status"], &document["attempt"]), (&json!(id), &json!("queued"), &json!(0)));
+    assert_eq!(
+        (&document["job_id"], &document["status"], &document["attempt"]),
+        (&json!(id), &json!("queued"), &json!(0))
+    );
     assert_eq!(document["spec"]["password"], "***");
     for name in ["self", "events", "cancel", "retry"] {
         assert_eq!(document["links"][name], accepted["links"][name]);
@@ -140,7 +143,12 @@ async fn jobs_are_listed_by_what_they_are() {
     }
     let listed = async |query: &str| -> Vec<String> {
         let page = stand.get(&format!("/api/v1/jobs?{query}")).await.json();
-        page["jobs"].as_array().expect("jobs").iter().map(|job| job["job_id"].as_str().expect("id").to_owned()).collect()
+        page["jobs"]
+            .as_array()
+            .expect("jobs")
+            .iter()
+            .map(|job| job["job_id"].as_str().expect("id").to_owned())
+            .collect()
     };
     ids.reverse();
     assert_eq!(listed("").await, ids);
@@ -184,7 +192,8 @@ async fn jobs_are_stopped_and_run_again() {
 /// The events of a stream: name and data.
 fn events(text: &str) -> Vec<(String, Value, String)> {
     let event = |block: &str| {
-        let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned();
+        let field =
+            |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned();
         (field("event:"), serde_json::from_str(&field("data:")).expect("data"), field("id:"))
     };
     text.split("\n\n").filter(|block| block.contains("data:")).map(event).collect()
@@ -203,7 +212,8 @@ async fn events_tell_a_jobs_life_and_end_with_it() {
     let (answer, ()) = tokio::join!(stand.get(&path), life);
     assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, "text/event-stream"));
     let told = events(&answer.text());
-    let statuses: Vec<&Value> = told.iter().filter(|(name, ..)| name == "status").map(|(_, data, _)| &data["status"]).collect();
+    let statuses: Vec<&Value> =
+        told.iter().filter(|(name, ..)| name == "status").map(|(_, data, _)| &data["status"]).collect();
     assert_eq!(statuses, ["queued", "running", "failed"]);
     assert!(told.iter().any(|(name, data, _)| name == "log" && data["line"] == "two\nlines"), "{told:?}");
 

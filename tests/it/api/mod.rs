@@ -139,7 +139,8 @@ fn orders(first: i32) -> RecordBatch {
         ("total", Arc::new(totals)),
         ("big", Arc::new(Int64Array::from(vec![None, Some(i64::MAX)]))),
     ];
-    RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true))).expect("rows")
+    RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true)))
+        .expect("rows")
 }
 
 /// A load that is right.

@@ -1,7 +1,10 @@
 //! The server itself: headers, pages, documents, and peers that behave badly.
 use std::time::Duration;
 
-use axum::{body::Body, http::{Request, StatusCode}};
+use axum::{
+    body::Body,
+    http::{Request, StatusCode},
+};
 use icehaul_api::{ApiConfig, serve};
 use icehaul_jobs::queue::QueueConfig;
 use serde_json::json;
@@ -65,7 +68,11 @@ async fn the_document_names_what_the_router_serves() {
         let answer = stand.send(Request::delete(&path).body(Body::empty()).expect("request")).await;
         assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{path} is served");
         for method in methods.as_object().expect("methods").keys() {
-            assert!(answer.header("allow").contains(&method.to_uppercase()), "{method} {path}: {}", answer.header("allow"));
+            assert!(
+                answer.header("allow").contains(&method.to_uppercase()),
+                "{method} {path}: {}",
+                answer.header("allow")
+            );
         }
     }
     let docs = stand.get("/docs").await;
