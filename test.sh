@@ -2,8 +2,8 @@
 # Checks everything:             ./test.sh
 # Checks what is quickly checked: ./test.sh fast     (leaves out the tests whose name contains `slow_`, and the HTTP contract's generated cases)
 #
-# Installs what is missing (root or sudo), starts a private PostgreSQL on a free port (tests start their own Redis), runs every check even
-# if an earlier one failed, and stops what it started, also when it is interrupted.
+# Installs what is missing (root or sudo), runs every check even if an earlier one failed, and stops what was started, also when it is
+# interrupted. The tests start their PostgreSQL and Redis themselves, on private ports.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/scripts/lib.sh"
@@ -22,8 +22,8 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
 clean_up() {
+    [ -d "$RUN" ] || return 0
     [ -z "$CHILD" ] || kill -TERM -- "-$CHILD" 2>/dev/null || true
-    [ ! -d "$RUN/postgres/data" ] || pg_stop "$RUN/postgres"
     stop_leftovers
     rm -rf "$RUN"
 }
@@ -72,8 +72,7 @@ main() {
     check "Build the program" cargo build --locked
     check "Build the tests" cargo test --locked --workspace --no-run
 
-    step "Start a private PostgreSQL" start_postgres
-    mkdir "$RUN/tmp"
+    mkdir "$RUN/tmp" # the tests' servers have their data here
     export TMPDIR=$RUN/tmp
     check "Tests" rust_tests
     check "Fingerprint: the Python implementation's vectors" "$ICEHAUL_TEST_PYTHON" tests/py/fingerprint.py vectors
@@ -82,6 +81,7 @@ main() {
     else
         skip "HTTP contract: in the full tier only"
     fi
+    clean_up
     closing
 }
 
@@ -93,37 +93,6 @@ rust_tests() {
     else
         cargo test --locked --workspace --no-fail-fast -- --skip slow_
     fi
-}
-
-# One server for all tests, with TLS: its certificate is for `localhost` and signed by a private authority.
-start_postgres() {
-    local dir=$RUN/postgres port password
-    pg_init "$dir"
-    make_certificate "$dir/tls"
-    port=$(free_port)
-    pg_start "$dir" "$port" fsync=off full_page_writes=off synchronous_commit=off max_connections=200 ssl=on \
-        ssl_cert_file="$dir/tls/server.crt" ssl_key_file="$dir/tls/server.key"
-    cp "$dir/tls/ca.crt" "$RUN/ca.crt"
-    export ICEHAUL_TEST_POSTGRES_CA=$RUN/ca.crt
-    password=$(cat "$dir/password")
-    export ICEHAUL_TEST_POSTGRES_ADMIN_URL="postgres://icehaul:$password@127.0.0.1:$port/postgres"
-    say "it listens on port $port"
-}
-
-make_certificate() {
-    local dir=$1 key="-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
-    mkdir -p "$dir"
-    # shellcheck disable=SC2086 # a list of options
-    {
-        openssl req -x509 $key -subj '/CN=Icehaul tests' -keyout "$dir/ca.key" -out "$dir/ca.crt" \
-            -addext 'basicConstraints=critical,CA:TRUE' -addext 'keyUsage=critical,keyCertSign,cRLSign'
-        openssl req $key -subj /CN=localhost -keyout "$dir/server.key" -out "$dir/server.csr"
-    } 2>/dev/null
-    printf 'subjectAltName=DNS:localhost\nextendedKeyUsage=serverAuth\nbasicConstraints=CA:FALSE\n' >"$dir/extensions"
-    openssl x509 -req -in "$dir/server.csr" -CA "$dir/ca.crt" -CAkey "$dir/ca.key" -CAcreateserial -days 2 \
-        -extfile "$dir/extensions" -out "$dir/server.crt" 2>/dev/null
-    chmod 600 "$dir/server.key"
-    [ "$(id -u)" != 0 ] || chown -R postgres: "$dir"
 }
 
 closing() {

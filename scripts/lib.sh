@@ -90,11 +90,11 @@ python_env() {
 
 # ---------------------------------------------------------------- private servers
 
-# A TCP port of the loopback interface on which nothing listens. Several calls seldom give the same one.
+# A TCP port of the loopback interface on which nothing listens.
 free_port() {
     local port
     for _ in $(seq 100); do
-        port=$((20000 + RANDOM % 12000))
+        port=$((20000 + $(od -An -N2 -tu2 /dev/urandom) % 12000))
         listens "$port" || { say "$port"; return; }
     done
     die "no free port between 20000 and 32000"

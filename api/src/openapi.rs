@@ -20,11 +20,11 @@ pub fn openapi() -> Value {
     });
     let mut generator = settings.into_generator();
     generator.subschema_for::<Problem>();
-    let mut paths: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
+    let mut paths = Map::new();
     for operation in operations() {
         let described = describe(&operation, &mut generator);
         let method = operation.method.as_str().to_lowercase();
-        paths.entry(operation.path).or_default().insert(method, described);
+        paths.entry(operation.path).or_insert_with(|| json!({}))[method] = described;
     }
     json!({
         "openapi": "3.1.0",
@@ -51,8 +51,8 @@ pub fn openapi() -> Value {
 
 fn describe(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
     let mut parameters = path_parameters(&operation.path);
-    if let Some(schema) = operation.query {
-        parameters.extend(query_parameters(schema(generator).as_value()));
+    if let Some(schema) = &operation.query {
+        parameters.extend(query_parameters(schema));
     }
     parameters.extend(operation.request_headers.iter().map(|header| request_header(*header)));
     let mut described = json!({
@@ -117,7 +117,9 @@ fn without_null(mut schema: Value) -> Value {
     match (one_of_or_null, schema.as_object_mut()) {
         (Some(one), Some(fields)) => {
             fields.remove("anyOf");
-            fields.extend(one.as_object().cloned().unwrap_or_default());
+            for (name, value) in one.as_object().into_iter().flatten() {
+                fields.entry(name).or_insert_with(|| value.clone());
+            }
             schema
         }
         _ => schema,
@@ -168,6 +170,12 @@ fn headers(names: &[&str]) -> Value {
         .into()
 }
 
+/// Where to go from an answer that names a job.
+fn job_links() -> Value {
+    let link = |operation: &str| json!({"operationId": operation, "parameters": {"job_id": "$response.body#/job_id"}});
+    json!({"self": link("get_job"), "events": link("job_events"), "cancel": link("cancel_job"), "retry": link("retry_job")})
+}
+
 fn responses(operation: &Operation, generator: &mut SchemaGenerator) -> Map<String, Value> {
     let mut responses = Map::new();
     for Reply { status, about, schema, headers: names } in &operation.replies {
@@ -175,6 +183,9 @@ fn responses(operation: &Operation, generator: &mut SchemaGenerator) -> Map<Stri
         if let Some(schema) = schema {
             let media = operation.media.split(';').next().unwrap_or_default();
             response["content"] = json!({media: {"schema": schema(generator)}});
+        }
+        if names.contains(&"Location") {
+            response["links"] = job_links();
         }
         responses.insert(status.to_string(), response);
     }
@@ -243,6 +254,8 @@ mod tests {
         assert_eq!(limit["schema"]["type"], "integer");
         assert_eq!((&limit["schema"]["minimum"], &limit["schema"]["maximum"]), (&json!(1), &json!(500)));
         let status = parameters.iter().find(|one| one["name"] == "status").expect("status");
-        assert_eq!(status["schema"]["$ref"], "#/components/schemas/Status");
+        assert_eq!(status["schema"]["oneOf"].as_array().map(Vec::len), Some(7));
+        assert_eq!(status["description"], "In this status.");
+        assert!(parameters.iter().all(|one| one["required"] == false));
     }
 }

@@ -8,7 +8,7 @@ use axum::{
     response::IntoResponse,
     routing::{MethodRouter, on},
 };
-use icehaul_jobs::{Code, Error};
+use icehaul_jobs::{Code, Error, spec};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
 
@@ -41,7 +41,7 @@ pub(crate) struct Operation {
     pub tag: &'static str,
     pub id: String,
     pub summary: String,
-    pub query: Option<SchemaOf>,
+    pub query: Option<Value>,
     pub request_headers: &'static [RequestHeader],
     pub body: Option<Value>,
     pub media: &'static str,
@@ -91,7 +91,7 @@ impl Operation {
 
     /// Takes the query parameters of `T`; without this call it takes none.
     pub fn query<T: JsonSchema>(mut self) -> Self {
-        self.query = Some(|generator| T::json_schema(generator));
+        self.query = Some(spec::schema_of::<T>());
         self
     }
 

@@ -3,6 +3,7 @@ mod api;
 mod crash;
 mod load;
 mod postgres;
+mod pyiceberg;
 mod queue;
 mod tidy;
 

@@ -48,20 +48,22 @@ pub fn server() -> &'static Server {
     })
 }
 
+/// Both kinds of passwords: the superuser's is for SCRAM, those of later roles for MD5, which is quick in a debug build.
+///
 /// Makes the data directory with a certificate for `localhost`, starts the server, says `ready`, and undoes all of it when
 /// its standard input ends.
 const KEEP: &str = r#"
 set -eu
 cd "$DIR"
 printf '%s' "$PASSWORD" > pw
-"$BIN/initdb" -D data -U postgres --auth-host=scram-sha-256 --auth-local=trust --pwfile=pw -E UTF8 --locale=C >log 2>&1
+"$BIN/initdb" -D data -U postgres --auth-host=md5 --auth-local=trust --pwfile=pw -E UTF8 --locale=C >log 2>&1
 openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=icehaul-test-ca -keyout ca.key -out ca.crt >>log 2>&1
 openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout data/server.key -out server.csr >>log 2>&1
 printf 'subjectAltName=DNS:localhost' > san
 openssl x509 -req -days 2 -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -extfile san -out data/server.crt >>log 2>&1
 chmod 600 data/server.key
 "$BIN/pg_ctl" -D data -w -l server.log -o "-p $PORT -k $DIR -c listen_addresses=localhost -c ssl=on -c fsync=off \
-    -c max_connections=200 -c max_prepared_transactions=0" start >>log 2>&1
+    -c max_connections=200 -c temp_file_limit=2GB -c password_encryption=md5" start >>log 2>&1
 echo ready
 cat >/dev/null || true
 "$BIN/pg_ctl" -D data -m immediate stop >>log 2>&1 || true
@@ -123,8 +125,8 @@ impl Database {
         let admin = connect(&server().admin).await;
         let name = format!("t_{}", uuid::Uuid::now_v7().simple());
         let role = format!(
-            "SELECT pg_advisory_lock(1); DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{OWNER}') THEN \
-             CREATE ROLE {OWNER} LOGIN PASSWORD '{OWNER_PASSWORD}'; END IF; END $$; SELECT pg_advisory_unlock(1)"
+            "SELECT pg_advisory_xact_lock(1); DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{OWNER}') THEN \
+             CREATE ROLE {OWNER} LOGIN PASSWORD '{OWNER_PASSWORD}'; END IF; END $$"
         );
         admin.batch_execute(&role).await.expect("the role");
         admin.batch_execute(&format!("CREATE DATABASE {name} OWNER {OWNER}")).await.expect("the database");

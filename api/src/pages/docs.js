@@ -107,14 +107,13 @@ function replyRow(status, reply) {
     el("td.type", {}, media || ""));
 }
 
-/** A body to start from: the required fields, or a wish for one. */
+/** A body to start from: what the schema has examples of, and what it requires. */
 function example(schema) {
-  const body = {};
-  for (const name of schema.required || []) {
-    const type = [].concat(schema.properties[name].type || "string")[0];
-    body[name] = { integer: 0, number: 0, boolean: false, array: [], object: {} }[type] ?? "";
-  }
-  return JSON.stringify(body, null, 2);
+  const required = schema.required || [];
+  const entries = Object.entries(schema.properties)
+    .filter(([name, of]) => of.examples || required.includes(name))
+    .map(([name, of]) => [name, of.examples ? of.examples[0] : ""]);
+  return JSON.stringify(Object.fromEntries(entries), null, 2);
 }
 
 function tryForm(method, path, operation) {
@@ -213,8 +212,9 @@ async function start() {
       for (const [method, operation] of Object.entries(methods)) {
         if (!operation.tags.includes(tag.name)) continue;
         main.append(show(method, path, operation));
-        contents.append(el("a", { href: `#${operation.operationId}`, title: operation.summary },
-          `${method.toUpperCase()} ${path.replace("/api/v1", "")}`));
+        const short = path.replace(/^\/api\/v1(?!\/health)/, "").replace(/\{[^}]+\}/g, "…");
+        contents.append(el("a", { href: `#${operation.operationId}`, title: `${path}: ${operation.summary}` },
+          el(`span.method.${method}`, {}, method.toUpperCase()), short));
       }
     }
   }

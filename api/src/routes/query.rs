@@ -35,7 +35,7 @@ enum Engine {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct Query {
     /// One read-only statement. Tables are `namespace.table` or `catalog.namespace.table`.
-    #[schemars(length(min = 1, max = 100_000))]
+    #[schemars(length(min = 1, max = 100_000), example = &"SELECT count(*) FROM raw.orders")]
     sql: String,
     /// How many rows at most; 1000 if not given.
     #[schemars(range(min = 1, max = 10_000))]

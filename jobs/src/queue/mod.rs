@@ -22,7 +22,7 @@ pub use self::redis::Queue;
 use crate::{Code, Error, JobId, ProgressSnapshot, Status, spec::Priority};
 
 /// The queue's part of the configuration (`queue`).
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct QueueConfig {
     /// The hash tag under which all keys lie: two systems with different names share one Redis.

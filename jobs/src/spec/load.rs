@@ -95,8 +95,10 @@ impl From<SchemaModeName> for SchemaMode {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Target {
     /// The table; it is made if it is missing.
+    #[schemars(example = &"orders")]
     pub table_name: String,
     /// Its namespace; it is made if it is missing.
+    #[schemars(example = &"raw")]
     pub namespace: String,
     /// A configured catalog; default: the default one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

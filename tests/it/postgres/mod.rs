@@ -1,9 +1,14 @@
 //! `load.postgres` up to the batches: plan and read.
+mod connect;
+mod cursor;
+mod limits;
 mod query;
+mod table;
+mod types;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use arrow_array::RecordBatch;
+use arrow_array::{Int32Array, Int64Array, RecordBatch};
 use futures::TryStreamExt;
 use icehaul_jobs::{
     Ctx, Error, Result, Stop,
@@ -66,7 +71,7 @@ impl Loaded {
         self.splits.iter().flatten()
     }
 
-    /// The rows as JSON objects would show them: one string per column.
+    /// The rows of a small result.
     fn only(&self) -> &RecordBatch {
         let all: Vec<_> = self.batches().collect();
         assert_eq!(all.len(), 1, "one batch");
@@ -83,6 +88,20 @@ async fn load(spec: &LoadSpec, ctx: &Ctx, wish: &Wish) -> Result<Loaded> {
         splits.push(batches.stream.try_collect().await?);
     }
     Ok(Loaded { plan, splits })
+}
+
+/// All values of a column of integers, sorted.
+fn numbers(loaded: &Loaded, column: &str) -> Vec<i64> {
+    let mut all = Vec::with_capacity(loaded.rows());
+    for batch in loaded.batches() {
+        let array = batch.column_by_name(column).expect(column);
+        match array.as_any().downcast_ref::<Int32Array>() {
+            Some(small) => all.extend(small.values().iter().map(|n| i64::from(*n))),
+            None => all.extend(array.as_any().downcast_ref::<Int64Array>().expect("integers").values()),
+        }
+    }
+    all.sort_unstable();
+    all
 }
 
 async fn query(database: &Database, sql: &str) -> Result<Loaded> {

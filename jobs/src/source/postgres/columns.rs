@@ -12,6 +12,7 @@ use super::{
     numeric,
     types::{Carried, list_field},
 };
+use crate::Code;
 
 /// Why a cell cannot be carried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,17 @@ pub(super) enum Fault {
     Dimensions,
     /// Longer than the limit.
     TooLarge(usize),
+}
+
+impl Fault {
+    /// What the load fails with.
+    pub(super) const fn code(self) -> Code {
+        match self {
+            Self::TooManyDigits => Code::DecimalOverflow,
+            Self::TooLarge(_) => Code::CellTooLarge,
+            _ => Code::UnrepresentableValue,
+        }
+    }
 }
 
 impl fmt::Display for Fault {
@@ -202,7 +214,7 @@ impl Column {
     /// The cells as an Arrow array; the column is empty again.
     ///
     /// # Errors
-    /// Text that is not UTF-8, which only a server in the encoding SQL_ASCII sends.
+    /// Text that is not UTF-8, which only a server in the encoding `SQL_ASCII` sends.
     pub(super) fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
         let fresh = Self::new(&self.kind, self.len());
         let Self { values, mut nulls, kind } = std::mem::replace(self, fresh);

@@ -134,6 +134,11 @@ impl Decoder {
         self.max_cell_bytes
     }
 
+    /// The number of columns.
+    pub(super) fn width(&self) -> usize {
+        self.columns.len()
+    }
+
     /// The bytes before the row in the next message.
     pub(super) const fn header_bytes(&self) -> usize {
         if self.begun { 0 } else { SIGNATURE.len() + 8 }
@@ -184,13 +189,8 @@ impl Decoder {
 
     #[cold]
     fn refuse(&self, column: usize, row: usize, fault: Fault) -> Error {
-        let code = match fault {
-            Fault::TooManyDigits => Code::DecimalOverflow,
-            Fault::TooLarge(_) => Code::CellTooLarge,
-            _ => Code::UnrepresentableValue,
-        };
         let name = self.layout.schema.field(column).name();
-        Error::new(code, format!("row {}, column `{name}`: the value {fault}", self.number(row)))
+        Error::new(fault.code(), format!("row {}, column `{name}`: the value {fault}", self.number(row)))
     }
 }
 

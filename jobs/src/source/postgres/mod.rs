@@ -36,15 +36,18 @@ pub struct Postgres {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection: Option<String>,
     /// The server's name or address.
+    #[schemars(example = &"db.example.com")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
     /// The server's port; default 5432.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
     /// The database.
+    #[schemars(example = &"shop")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,
     /// The role.
+    #[schemars(example = &"reader")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
     /// Its password.
@@ -58,6 +61,7 @@ pub struct Postgres {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub allow_superuser: bool,
     /// One query: SELECT, VALUES, TABLE or WITH. Either this or `table`.
+    #[schemars(example = &"SELECT * FROM orders")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
     /// A table or view, as `table` or `schema.table`; names with dots in double quotes. It is read in parallel.

@@ -61,10 +61,10 @@ impl Relation {
         let lower =
             TableRef { schema: table.schema.as_ref().map(|s| s.to_lowercase()), table: table.table.to_lowercase() };
         for name in [table.quoted(), lower.quoted()] {
-            if let Some(found) = session.row("SELECT pg_catalog.to_regclass($1)::pg_catalog.oid", &[&name]).await? {
-                if let Some(oid) = found.try_get::<_, Option<u32>>(0).map_err(|e| unreadable(e.into()))? {
-                    return Self::measure(session, name, oid).await;
-                }
+            let found = session.row("SELECT pg_catalog.to_regclass($1)::pg_catalog.oid", &[&name]).await?;
+            let oid = found.map_or(Ok(None), |row| row.try_get::<_, Option<u32>>(0));
+            if let Some(oid) = oid.map_err(|e| unreadable(e.into()))? {
+                return Self::measure(session, name, oid).await;
             }
         }
         Err(Error::new(
@@ -77,7 +77,7 @@ impl Relation {
     /// version 14 without reading all others too.
     async fn measure(session: &mut Session, name: String, oid: u32) -> Result<Self> {
         let sql = "WITH RECURSIVE family(oid) AS (
-                SELECT $1 UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN family f ON i.inhparent = f.oid)
+                SELECT $1::pg_catalog.oid UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN family f ON i.inhparent = f.oid)
             SELECT pg_catalog.sum(pg_catalog.pg_relation_size(c.oid))::int8,
                    pg_catalog.max(pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::int8),
                    pg_catalog.bool_and(c.relkind = 'p' OR c.relkind IN ('r', 'm') AND a.amname = 'heap')
