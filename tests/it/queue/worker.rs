@@ -77,7 +77,7 @@ impl Works {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_end_of_an_attempt_is_told_and_none_ends_the_worker() {
-    let works = works(30.0, |_| ()).await;
+    let mut works = works(30.0, |_| ()).await;
     let panics = works.enqueue(json!({"do": "panic"})).await;
     let fails = works.enqueue(json!({"do": "fail"})).await;
     let unreadable = works.bed.enqueue(|job| job.payload = "not JSON".into()).await;
@@ -95,6 +95,8 @@ async fn every_end_of_an_attempt_is_told_and_none_ends_the_worker() {
     let last = works.enqueue(json!({})).await;
     assert_eq!(works.end(last).await.status, Status::Succeeded, "the worker lives");
     assert_eq!(marks(&works.marks(), "end").len(), 2);
+    works.shutdown.cancel();
+    (&mut works.task).await.expect("task").expect("worker");
     assert!(works.metric(r#"icehaul_jobs_finished_total{kind="test",status="succeeded"} 2"#));
     assert!(works.metric(r#"icehaul_jobs_finished_total{kind="test",status="retrying"} 4"#));
     assert!(works.metric(r#"icehaul_jobs_finished_total{kind="test",status="failed"} 3"#));
