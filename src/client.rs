@@ -41,6 +41,12 @@ impl Client {
         self.send(self.http.request(Method::GET, self.url(path)).query(&given)).await
     }
 
+    /// `GET` that is answered when the job has ended, or after so many seconds (RFC 7240).
+    pub async fn get_when_ended(&self, path: &str, seconds: u32) -> Result<Value, Failure> {
+        let request = self.http.request(Method::GET, self.url(path));
+        self.send(request.header("prefer", format!("wait={seconds}"))).await
+    }
+
     /// `POST` with a JSON body.
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         self.send(self.http.request(Method::POST, self.url(path)).json(body)).await

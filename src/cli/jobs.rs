@@ -7,8 +7,11 @@ use serde_json::{Value, json};
 use super::{Connect, print};
 use crate::client::{Client, Failure};
 
-/// How often a job is looked at while it is followed.
+/// How often a job is looked at while a bar shows it.
 const POLL: Duration = Duration::from_millis(150);
+
+/// How long one request waits for a job's end.
+const WAIT_SECONDS: u32 = 30;
 
 #[derive(clap::Args)]
 pub struct Jobs {
@@ -128,19 +131,31 @@ fn list(answer: &Value, as_json: bool) {
     print::table(&["JOB", "STATUS", "KIND", "TABLE", "ROWS", "CREATED", "ERROR"], &rows);
 }
 
-/// Looks at a job until it has ended.
+/// Follows a job until it has ended; with a bar it looks often, without one it lets the server say when.
 pub async fn follow(client: &Client, id: &str, bar: bool) -> Result<Value, Failure> {
     let path = path(id)?;
-    let bar = if bar { ProgressBar::new(0) } else { ProgressBar::hidden() };
+    if !bar {
+        return loop {
+            let job = client.get_when_ended(&path, WAIT_SECONDS).await?;
+            if has_ended(&job) {
+                break Ok(job);
+            }
+        };
+    }
+    let bar = ProgressBar::new(0);
     loop {
         let job = client.get(&path, &[]).await?;
         draw(&bar, &job);
-        if ["succeeded", "failed", "cancelled"].iter().any(|end| job["status"] == *end) {
+        if has_ended(&job) {
             bar.finish_and_clear();
             return Ok(job);
         }
         tokio::time::sleep(POLL).await;
     }
+}
+
+fn has_ended(job: &Value) -> bool {
+    ["succeeded", "failed", "cancelled"].iter().any(|end| job["status"] == *end)
 }
 
 fn draw(bar: &ProgressBar, job: &Value) {

@@ -50,10 +50,10 @@ enum Command {
 #[derive(Args)]
 struct Connect {
     /// The running Icehaul.
-    #[arg(long, env = "ICEHAUL_URL", default_value = "http://127.0.0.1:8080")]
+    #[arg(long, global = true, env = "ICEHAUL_URL", default_value = "http://127.0.0.1:8080")]
     url: String,
     /// Print JSON.
-    #[arg(long)]
+    #[arg(long, global = true)]
     json: bool,
 }
 

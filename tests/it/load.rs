@@ -146,12 +146,7 @@ async fn a_broken_read_leaves_nothing_behind() {
 
     proxy.cut_after(400_000);
     let id = stand.icehaul.submit(&request(json!({"table": "orders", "table_name": "healed"}))).await;
-    let retrying = async {
-        while stand.icehaul.get(&format!("/jobs/{id}")).await.1["attempts"][0]["ended_at"].is_null() {
-            tokio::task::yield_now().await;
-        }
-    };
-    retrying.await;
+    stand.icehaul.until(&id, |job| !job["attempts"][0]["ended_at"].is_null()).await;
     proxy.heal();
     let job = stand.icehaul.ended(&id).await;
     assert_eq!(job["status"], "succeeded", "{job:#}");
@@ -170,7 +165,7 @@ async fn what_cannot_be_carried_is_refused_by_name() {
         ("select id as a, id as a from wide", "duplicate_column", "`a`"),
         ("select id, 'infinity'::date as d from wide where id = 3", "unrepresentable_value", "`d`"),
         (
-            "select id, case when id = 7 then 'NaN' else 1 end::numeric(10,2) as n from wide",
+            "select id, (case when id = 7 then 'NaN' else '1' end)::numeric(10,2) as n from wide",
             "unrepresentable_value",
             "`n`",
         ),
@@ -228,9 +223,7 @@ async fn a_running_load_can_be_cancelled() {
     stand.database.run(ORDERS).await;
     let slow = "select g as id, pg_sleep(0.01)::text as pause from generate_series(1, 100000) g";
     let id = stand.icehaul.submit(&stand.request(json!({"query": slow}))).await;
-    while stand.icehaul.get(&format!("/jobs/{id}")).await.1["status"] == "queued" {
-        tokio::task::yield_now().await;
-    }
+    stand.icehaul.until(&id, |job| job["status"] == "running").await;
     let asked = std::time::Instant::now();
     assert_eq!(stand.icehaul.post(&format!("/jobs/{id}/cancel"), &json!({})).await.0, StatusCode::ACCEPTED);
     let job = stand.icehaul.ended(&id).await;

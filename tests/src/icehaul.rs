@@ -133,7 +133,7 @@ impl Icehaul {
         for _ in 0..60 {
             let request = self.http.get(format!("{}/api/v1/jobs/{id}", self.url)).header("prefer", "wait=2");
             let job: Value = request.send().await.expect("an answer").json().await.expect("a document");
-            if ["succeeded", "failed", "cancelled"].iter().any(|end| job["status"] == *end) {
+            if ended(&job) {
                 return job;
             }
         }
@@ -144,6 +144,20 @@ impl Icehaul {
     pub async fn load(&self, body: &Value) -> Value {
         let id = self.submit(body).await;
         self.ended(&id).await
+    }
+
+    /// Looks at a job until it is as the test wants it.
+    ///
+    /// # Panics
+    /// If it ends before that.
+    pub async fn until(&self, id: &str, holds: impl Fn(&Value) -> bool) {
+        loop {
+            let job = self.get(&format!("/jobs/{id}")).await.1;
+            if holds(&job) {
+                return;
+            }
+            assert!(!ended(&job), "ended before it was as expected: {job:#}");
+        }
     }
 
     /// Submits a load, waits, and gives its result.
@@ -165,4 +179,8 @@ impl Icehaul {
         assert_eq!(status, StatusCode::OK, "{sql}: {answer}");
         answer["rows"].as_array().cloned().expect("rows")
     }
+}
+
+fn ended(job: &Value) -> bool {
+    ["succeeded", "failed", "cancelled"].iter().any(|end| job["status"] == *end)
 }

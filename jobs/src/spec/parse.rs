@@ -39,11 +39,12 @@ pub fn read_json(body: &[u8]) -> Result<Value> {
 /// Every wrong field at once: [`Code::UnknownField`], [`Code::MissingField`], [`Code::InvalidField`],
 /// [`Code::ConflictingFields`].
 pub fn read_request<T: DeserializeOwned + JsonSchema>(mut value: Value) -> Result<T> {
+    let Value::Object(fields) = &mut value else {
+        return Err(Error::new(Code::InvalidField, "the body must be a JSON object"));
+    };
     let schema = schema_of::<T>();
     let mut wrong = Vec::new();
-    if let Value::Object(fields) = &mut value {
-        fold_spellings(fields, &schema, &mut wrong);
-    }
+    fold_spellings(fields, &schema, &mut wrong);
     let validator = jsonschema::options()
         .should_validate_formats(true)
         .build(&schema)
@@ -124,10 +125,33 @@ fn describe(error: &jsonschema::ValidationError<'_>, wrong: &mut Vec<FieldError>
         ValidationErrorKind::Minimum { limit } => fault(at, Code::InvalidField, format!("must be at least {limit}")),
         ValidationErrorKind::Maximum { limit } => fault(at, Code::InvalidField, format!("must be at most {limit}")),
         ValidationErrorKind::Format { format } => fault(at, Code::InvalidField, format!("must be a {format}")),
-        ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => {
-            fault(at, Code::InvalidField, "has none of the accepted values".into());
+        ValidationErrorKind::Pattern { pattern } => {
+            fault(at, Code::InvalidField, format!("must match the pattern {pattern}"));
+        }
+        ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
+            let mut names = Vec::new();
+            constants(context, &mut names);
+            let detail = match names.is_empty() {
+                true => "has none of the accepted values".to_owned(),
+                false => format!("must be one of {}", names.join(", ")),
+            };
+            fault(at, Code::InvalidField, detail);
         }
         _ => fault(at, Code::InvalidField, "has a wrong value".into()),
+    }
+}
+
+/// The values that a choice accepts, wherever it is nested (an optional choice is one of null and the choice).
+fn constants(context: &[Vec<jsonschema::ValidationError<'_>>], names: &mut Vec<String>) {
+    for error in context.iter().flatten() {
+        match error.kind() {
+            ValidationErrorKind::Constant { expected_value } => names.push(quoted(expected_value)),
+            ValidationErrorKind::Enum { options } => names.extend(options.as_array().into_iter().flatten().map(quoted)),
+            ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
+                constants(context, names);
+            }
+            _ => {}
+        }
     }
 }
 
@@ -140,7 +164,11 @@ fn type_names(kind: &TypeKind) -> String {
 
 fn list(options: &Value) -> String {
     let names = options.as_array().into_iter().flatten();
-    names.map(|o| o.as_str().map_or_else(|| o.to_string(), |s| format!("`{s}`"))).collect::<Vec<_>>().join(", ")
+    names.map(quoted).collect::<Vec<_>>().join(", ")
+}
+
+fn quoted(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), |text| format!("`{text}`"))
 }
 
 /// NUL and other control characters have no place in any field but a query's line breaks and tabs.
@@ -241,6 +269,8 @@ mod tests {
         table_name: String,
         #[serde(default)]
         limit: Option<u32>,
+        #[serde(default)]
+        priority: Option<crate::spec::Priority>,
     }
 
     fn faults(value: Value) -> Vec<(String, Code)> {
@@ -259,9 +289,17 @@ mod tests {
     }
 
     #[test]
+    fn a_choice_names_what_it_accepts() {
+        let error = read_request::<Request>(json!({"table_name": "a", "priority": "urgent"})).expect_err("wrong");
+        assert_eq!(error.message(), "priority: must be one of `high`, `normal`, `low`");
+        let error = read_request::<Request>(json!([])).expect_err("wrong");
+        assert_eq!(error.message(), "the body must be a JSON object");
+    }
+
+    #[test]
     fn both_spellings_are_one_field() {
         let read = read_request::<Request>(json!({"tableName": "a", "limit": null})).expect("right");
-        assert_eq!((read.table_name.as_str(), read.limit), ("a", None));
+        assert_eq!((read.table_name.as_str(), read.limit, read.priority), ("a", None, None));
         assert!(read_request::<Request>(json!({"tableName": "a", "table_name": "a"})).is_ok());
         assert_eq!(
             faults(json!({"tableName": "a", "table_name": "b"})),

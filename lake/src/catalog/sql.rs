@@ -9,8 +9,10 @@ use tokio::sync::OnceCell;
 
 use crate::{CatalogConfig, Error, Kind, Namespace, Result, TableName};
 
-/// How long a statement, or getting a connection, may take.
+/// How long a statement may take.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long getting a connection may take; a refused one is tried again until then.
+const CONNECT: Duration = Duration::from_secs(5);
 
 /// PyIceberg's own column definitions (V1).
 const CREATE: [&str; 2] = [
@@ -54,7 +56,7 @@ impl SqlCatalog {
         };
         let sqlite = uri.starts_with("sqlite:");
         let options =
-            AnyPoolOptions::new().max_connections(8).acquire_timeout(PATIENCE).after_connect(move |connection, _| {
+            AnyPoolOptions::new().max_connections(8).acquire_timeout(CONNECT).after_connect(move |connection, _| {
                 Box::pin(async move {
                     if sqlite {
                         connection.execute("PRAGMA busy_timeout = 10000").await?;

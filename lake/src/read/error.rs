@@ -1,5 +1,5 @@
 //! Iceberg's errors as ours.
-use std::{error::Error as _, io};
+use std::error::Error as _;
 
 use iceberg::{ErrorKind, io::FileIO};
 
@@ -26,27 +26,19 @@ pub async fn reading(table: &TableName, io: &FileIO, paths: &[String], cause: ic
                 .caused_by(cause);
         }
     }
-    let (kind, what) = match cause.kind() {
-        ErrorKind::FeatureUnsupported => (Kind::UnsupportedFeature, "cannot be read here"),
-        _ if io_error(&cause).is_some_and(|error| error.kind() == io::ErrorKind::NotFound) => {
-            (Kind::FileMissing, "names a file that is not there")
-        }
-        _ if io_error(&cause).is_some() => (Kind::StorageUnavailable, "could not be read"),
-        _ => (Kind::Internal, "has a file that cannot be read"),
+    let reason = root(&cause);
+    // Not all layers keep the operating system's error: its text tells.
+    let (kind, what) = if cause.kind() == ErrorKind::FeatureUnsupported {
+        (Kind::UnsupportedFeature, "cannot be read here")
+    } else if reason.contains("(os error 2)") {
+        (Kind::FileMissing, "names a file that is not there")
+    } else if reason.contains("(os error ") {
+        (Kind::StorageUnavailable, "could not be read")
+    } else {
+        (Kind::Internal, "has a file that cannot be read")
     };
     let place = paths.first().map(|path| format!(" (`{path}`)")).unwrap_or_default();
-    Error::new(kind, format!("table {table} {what}{place}: {}", root(&cause))).caused_by(cause)
-}
-
-fn io_error(error: &iceberg::Error) -> Option<&io::Error> {
-    let mut next = error.source();
-    while let Some(cause) = next {
-        if let Some(io) = cause.downcast_ref::<io::Error>() {
-            return Some(io);
-        }
-        next = cause.source();
-    }
-    None
+    Error::new(kind, format!("table {table} {what}{place}: {reason}")).caused_by(cause)
 }
 
 /// The innermost message: the outer ones say only which layer it went through.

@@ -113,3 +113,30 @@ impl Reader {
         Error::new(Kind::Internal, message).caused_by(cause)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_cover_a_file_without_overlap() {
+        for size in [1, PIECE_BYTES, PIECE_BYTES + 1, 5 * PIECE_BYTES - 3, 512 << 20] {
+            let task = FileScanTask::builder()
+                .with_file_size_in_bytes(size)
+                .with_start(0)
+                .with_length(size)
+                .with_data_file_path("file:///f".to_owned())
+                .with_data_file_format(iceberg::spec::DataFileFormat::Parquet)
+                .with_schema(Arc::new(iceberg::spec::Schema::builder().build().expect("a schema")))
+                .with_project_field_ids(Vec::new())
+                .with_case_sensitive(true)
+                .build();
+            let end = cut(&task).fold(0, |end, piece| {
+                assert_eq!(piece.start, end);
+                assert!(piece.length > 0 && piece.length <= 2 * PIECE_BYTES);
+                end + piece.length
+            });
+            assert_eq!(end, size);
+        }
+    }
+}

@@ -345,4 +345,16 @@ async fn what_cannot_be_read_rightly_is_refused() {
     std::fs::remove_file(local).expect("removed");
     let (kind, message) = refused(&table).await;
     assert!(kind == Kind::FileMissing && message.contains(&files[0].path), "{message}");
+
+    let current = table.metadata().current_snapshot().expect("a snapshot");
+    let list = table.inner.manifest_list_reader(current).load().await.expect("a manifest list");
+    for path in [list.entries()[0].manifest_path.as_str(), current.manifest_list()] {
+        std::fs::remove_file(path.trim_start_matches("file://")).expect("removed");
+        let table = changed(&table, |metadata| metadata);
+        let (kind, message) = refused(&table).await;
+        assert!(
+            kind == Kind::FileMissing && message.contains(path.trim_start_matches("file://")),
+            "{kind:?} {message}"
+        );
+    }
 }

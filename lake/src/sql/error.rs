@@ -1,9 +1,9 @@
-//! DataFusion's errors as ours.
+//! `DataFusion`'s errors as ours.
 use datafusion::error::DataFusionError;
 
 use crate::{Error, Kind};
 
-/// Our own error if one came through DataFusion, else what the query did wrong.
+/// Our own error if one came through `DataFusion`, else what the query did wrong.
 pub fn ours(error: DataFusionError) -> Error {
     if let Some(own) = own(&error) {
         return Error::new(own.kind(), own.message()).caused_by(error);
@@ -32,7 +32,7 @@ fn own(error: &DataFusionError) -> Option<&Error> {
     None
 }
 
-/// The message without DataFusion's own layers.
+/// The message without `DataFusion`'s own layers.
 fn plain(error: &DataFusionError) -> String {
     let text = error.strip_backtrace();
     let known = [

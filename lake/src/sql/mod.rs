@@ -1,4 +1,4 @@
-//! Embedded read-only SQL over the lakes (DataFusion); tables are resolved when a query names them.
+//! Embedded read-only SQL over the lakes (`DataFusion`); tables are resolved when a query names them.
 //!
 //! Names are matched as they are written first; an unquoted one that matches nothing so may differ in case. A table is
 //! read at an earlier state with `FOR VERSION AS OF <snapshot id>` or `FOR TIMESTAMP AS OF '<time>'` behind its name.
@@ -7,8 +7,6 @@ mod error;
 mod provider;
 mod pushdown;
 mod statement;
-#[cfg(test)]
-mod tests;
 mod travel;
 
 use std::{collections::BTreeMap, sync::Arc, thread::available_parallelism, time::Duration};
@@ -54,6 +52,10 @@ pub async fn query(lakes: &Lakes, sql: &str, timeout: Duration) -> Result<Batche
     let Batches { schema, stream } = timeout_at(deadline, start(lakes, sql)).await.map_err(|_| late())??;
     let stream = futures::stream::unfold(Some(stream), move |stream| async move {
         let mut stream = stream?;
+        // The time is also up for a stream that never has to be waited for.
+        if Instant::now() >= deadline {
+            return Some((Err(late()), None));
+        }
         match timeout_at(deadline, stream.next()).await {
             Ok(batch) => batch.map(|batch| (batch, Some(stream))),
             Err(_) => Some((Err(late()), None)),

@@ -1,4 +1,4 @@
-//! A table of a lake as DataFusion sees it: read on all cores, with projection and pruning.
+//! A table of a lake as `DataFusion` sees it: read on all cores, with projection and pruning.
 use std::{
     any::Any,
     fmt,

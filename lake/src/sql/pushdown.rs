@@ -1,4 +1,4 @@
-//! DataFusion's simple conditions as Iceberg's, to leave out files and row groups; DataFusion filters again.
+//! `DataFusion`'s simple conditions as Iceberg's, to leave out files and row groups; `DataFusion` filters again.
 use datafusion::{
     common::ScalarValue,
     logical_expr::{BinaryExpr, Expr, Operator, expr::InList},
@@ -51,7 +51,7 @@ fn compare(column: Reference, op: Operator, literal: Datum) -> Option<Predicate>
     })
 }
 
-/// Literals of the types whose order files and DataFusion agree on: neither floats (NaN) nor decimals.
+/// Literals of the types whose order files and `DataFusion` agree on: neither floats (NaN) nor decimals.
 fn datum(expr: &Expr) -> Option<Datum> {
     let Expr::Literal(value, _) = expr else { return None };
     Some(match value {

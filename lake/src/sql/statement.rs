@@ -1,5 +1,8 @@
 //! One statement that only reads, and the tables it names.
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashSet},
+    ops::ControlFlow,
+};
 
 use datafusion::{
     common::TableReference,
@@ -7,7 +10,7 @@ use datafusion::{
         parser::Statement as DfStatement,
         resolve::resolve_table_references,
         sqlparser::{
-            ast::{SetExpr, Statement as Ast},
+            ast::{SetExpr, Statement as Ast, TableFactor, Visit, Visitor},
             dialect::GenericDialect,
             parser::{Parser, ParserError},
             tokenizer::Tokenizer,
@@ -69,12 +72,17 @@ fn only_reads(statement: &Ast) -> bool {
 }
 
 impl Statement {
-    /// The tables named, as they are written; not those of its own `WITH`.
+    /// The tables named, as they are written; neither those of its own `WITH` nor functions.
     ///
     /// # Errors
     /// [`Kind::InvalidQuery`] for a name of too many parts.
     pub fn tables(&self) -> Result<Vec<TableReference>> {
-        let (tables, _) = resolve_table_references(&self.0, false).map_err(super::error::ours)?;
+        let (mut tables, _) = resolve_table_references(&self.0, false).map_err(super::error::ours)?;
+        let mut functions = Functions::default();
+        if let DfStatement::Statement(statement) = &self.0 {
+            let _: ControlFlow<()> = statement.visit(&mut functions);
+        }
+        tables.retain(|table| !functions.0.contains(table.table()) || table.schema().is_some());
         Ok(tables)
     }
 
@@ -87,6 +95,21 @@ impl Statement {
 
     pub fn into_inner(self) -> DfStatement {
         self.0
+    }
+}
+
+/// The names called as functions where tables stand (`generate_series(1, 3)`).
+#[derive(Default)]
+struct Functions(HashSet<String>);
+
+impl Visitor for Functions {
+    type Break = ();
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Table { name, args: Some(_), .. } = factor {
+            self.0.extend(name.0.last().and_then(|part| part.as_ident()).map(|name| name.value.clone()));
+        }
+        ControlFlow::Continue(())
     }
 }
 

@@ -7,7 +7,7 @@ use arrow_schema::{ArrowError, DataType};
 use arrow_select::take::{take, take_record_batch};
 use iceberg::{
     arrow::{PartitionValueCalculator, arrow_struct_to_literal},
-    spec::{Literal, PartitionSpecRef, SchemaRef, StructType},
+    spec::{Literal, PartitionSpecRef, PrimitiveLiteral, SchemaRef, StructType, Transform, Type},
 };
 
 use crate::{Error, Kind, Result};
@@ -80,7 +80,7 @@ impl Partitions {
             None => Ok(serde_json::Value::Null),
         });
         let names = self.spec.fields().iter().zip(fields()).map(|(field, (kind, value))| {
-            format!("{}={}", clean(&field.name), clean(&field.transform.to_human_string(&kind.field_type, value)))
+            format!("{}={}", clean(&field.name), clean(&readable(field.transform, &kind.field_type, value)))
         });
         Ok(Part {
             key,
@@ -92,6 +92,21 @@ impl Partitions {
                 take_record_batch(batch, &UInt32Array::from(group))?
             },
         })
+    }
+}
+
+/// A partition value as people write it: the crate below gives years, months and hours as numbers since 1970.
+fn readable(transform: Transform, kind: &Type, value: Option<&Literal>) -> String {
+    let number = match value {
+        Some(Literal::Primitive(PrimitiveLiteral::Int(number))) => i64::from(*number),
+        _ => return transform.to_human_string(kind, value),
+    };
+    match transform {
+        Transform::Year => format!("{:04}", 1970 + number),
+        Transform::Month => format!("{:04}-{:02}", 1970 + number.div_euclid(12), number.rem_euclid(12) + 1),
+        Transform::Hour => chrono::DateTime::from_timestamp(number * 3600, 0)
+            .map_or_else(|| number.to_string(), |time| time.format("%Y-%m-%d-%H").to_string()),
+        _ => transform.to_human_string(kind, value),
     }
 }
 

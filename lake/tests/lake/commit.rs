@@ -1,7 +1,9 @@
 //! What a commit leaves in the table, and what it leaves on disk.
-use icehaul_lake::{Change, Kind};
+use std::{collections::BTreeSet, sync::Arc};
 
-use crate::help::{Fixture, load, name, rows, spec};
+use icehaul_lake::{CatalogConfig, Change, CursorMove, Guard, Kind, Lake, WrittenFile};
+
+use crate::help::{Fixture, guard, load, name, rows, spec, write};
 
 fn total(committed: &icehaul_lake::Committed) -> &str {
     &committed.summary["total-records"]
@@ -33,4 +35,107 @@ async fn rows_are_appended_and_replaced() {
     assert_eq!(f.lake.namespaces().await.expect("namespaces"), [("raw".to_owned(), 1)]);
     let found = f.lake.committed(&name("raw.t"), "one").await.expect("look").expect("found");
     assert_eq!((total(&found), found.already), ("10", true));
+}
+
+#[tokio::test]
+async fn without_rows_only_a_new_table_is_made() {
+    let f = Fixture::sqlite().await;
+    let empty = rows(0..0);
+    let made = load(&f.lake, spec("raw.t", &empty), &empty, Change::Append, "one").await.expect("create");
+    assert_eq!((made.snapshot_id, made.already), (None, false));
+    let table = f.lake.table(&name("raw.t")).await.expect("table");
+    assert_eq!(table.metadata().current_schema().as_struct().fields().len(), 2);
+    f.assert_no_strays("raw.t").await;
+    let before = f.files();
+    for change in [Change::Append, Change::Overwrite] {
+        let none = load(&f.lake, spec("raw.t", &empty), &empty, change, "two").await.expect("nothing");
+        assert_eq!(none.snapshot_id, None);
+    }
+    assert_eq!(f.files(), before);
+    let some = rows(0..4);
+    load(&f.lake, spec("raw.t", &some), &some, Change::Append, "three").await.expect("append");
+    let cleared = load(&f.lake, spec("raw.t", &empty), &empty, Change::Overwrite, "four").await.expect("clear");
+    assert_eq!((total(&cleared), &*cleared.summary["deleted-records"]), ("0", "4"));
+    f.assert_no_strays("raw.t").await;
+}
+
+#[tokio::test]
+async fn a_refused_commit_leaves_nothing() {
+    let f = Fixture::sqlite().await;
+    let rows = rows(0..10);
+    let refused = async |operation: &str| {
+        let target = f.lake.prepare(spec("raw.t", &rows)).await.expect("prepare");
+        let files = write(&target, "job/1", std::slice::from_ref(&rows)).await.expect("write");
+        let guard = Guard { permission: Arc::new(|| Box::pin(async { false })), ..guard(operation) };
+        let error = f.lake.commit(&target, files.clone(), Change::Append, &guard).await.expect_err("refused");
+        assert_eq!(error.kind(), Kind::GuardRefused);
+        target.discard_prefix("job").await;
+        files
+    };
+    refused("one").await;
+    assert_eq!(f.files(), BTreeSet::new(), "not even a directory");
+    assert_eq!(f.lake.namespaces().await.expect("namespaces"), []);
+    load(&f.lake, spec("raw.t", &rows), &rows, Change::Append, "two").await.expect("append");
+    let before = f.files();
+    refused("three").await;
+    assert_eq!(f.files(), before);
+}
+
+#[tokio::test]
+async fn a_cursor_moves_only_from_where_it_was_read() {
+    let f = Fixture::sqlite().await;
+    let rows = rows(0..10);
+    let step = async |operation: &str, from: Option<&str>, to: &str| {
+        let target = f.lake.prepare(spec("raw.t", &rows)).await.expect("prepare");
+        let seen = target.cursor("id");
+        let files = write(&target, operation, std::slice::from_ref(&rows)).await.expect("write");
+        let cursor = Some(CursorMove { column: "id".into(), from: from.map(str::to_owned), to: to.into() });
+        let done = f.lake.commit(&target, files, Change::Append, &Guard { cursor, ..guard(operation) }).await;
+        if done.is_err() {
+            target.discard_prefix(operation).await;
+        }
+        (seen, done.map(|done| done.summary["icehaul.cursor.id"].clone()).map_err(|error| error.kind()))
+    };
+    assert_eq!(step("a", Some("1"), "9").await, (None, Err(Kind::CursorMoved)));
+    assert_eq!(step("b", None, "9").await, (None, Ok("9".into())));
+    assert_eq!(step("c", None, "9").await, (Some("9".into()), Err(Kind::CursorMoved)));
+    load(&f.lake, spec("raw.t", &rows), &rows, Change::Append, "d").await.expect("without a cursor");
+    assert_eq!(step("e", Some("9"), "12").await, (Some("9".into()), Ok("12".into())));
+    let table = f.lake.table(&name("raw.t")).await.expect("table");
+    assert_eq!(table.metadata().properties()["icehaul.cursor.id"], "12");
+    f.assert_no_strays("raw.t").await;
+}
+
+#[tokio::test]
+async fn files_taken_up_again_are_not_called_unused() {
+    let f = Fixture::sqlite().await;
+    let rows = rows(0..10);
+    let target = f.lake.prepare(spec("raw.t", &rows)).await.expect("prepare");
+    let kept = write(&target, "job/1", std::slice::from_ref(&rows)).await.expect("write");
+    let recorded = serde_json::to_string(&kept).expect("to JSON");
+    f.lake.commit(&target, kept, Change::Append, &guard("job")).await.expect("commit");
+    // The first attempt died after its commit; the second one has its record and writes another split again.
+    let target = f.lake.prepare(spec("raw.t", &rows)).await.expect("prepare");
+    let mut files: Vec<WrittenFile> = serde_json::from_str(&recorded).expect("from JSON");
+    let new = write(&target, "job/2", std::slice::from_ref(&rows)).await.expect("write");
+    files.extend(new.clone());
+    let again = f.lake.commit(&target, files.clone(), Change::Append, &guard("job")).await.expect("already");
+    assert!(again.already);
+    assert_eq!(again.unused, [new[0].path()]);
+    target.discard_prefix_except("job", &files[..1]).await;
+    f.assert_no_strays("raw.t").await;
+}
+
+#[tokio::test]
+async fn a_catalog_that_is_away_is_told_and_used_when_it_is_back() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let proxy = std::net::TcpListener::bind("127.0.0.1:0").expect("port").local_addr().expect("address");
+    let uri = format!("postgres://user:hushhush@{proxy}/db");
+    let warehouse = dir.path().to_string_lossy().into_owned();
+    let config = CatalogConfig::Postgres { uri, warehouse, catalog_name: None };
+    let lake = Lake::connect("lake", &config).await.expect("connects when used");
+    let error = lake.ping().await.expect_err("away");
+    assert_eq!(error.kind(), Kind::CatalogUnavailable);
+    let all = format!("{error} {error:?} {:?}", std::error::Error::source(&error));
+    assert!(!all.contains("hushhush"), "{all}");
 }

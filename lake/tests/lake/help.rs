@@ -6,6 +6,10 @@ use std::{
 };
 
 use arrow_array::{ArrayRef, Int32Array, RecordBatch, StringArray};
+use iceberg::{
+    io::{FileIOBuilder, LocalFsStorageFactory},
+    spec::{FormatVersion, ManifestList},
+};
 use icehaul_lake::{
     CatalogConfig, Change, Committed, Guard, Lake, Result, SchemaMode, TableName, TableSpec, Target, WrittenFile,
 };
@@ -15,14 +19,69 @@ use tempfile::TempDir;
 pub struct Fixture {
     pub dir: TempDir,
     pub lake: Lake,
+    pub config: CatalogConfig,
 }
 
 impl Fixture {
     /// A lake with a SQLite catalog.
     pub async fn sqlite() -> Self {
         let dir = tempfile::tempdir().expect("temp dir");
-        let lake = open(dir.path()).await;
-        Self { dir, lake }
+        let config = CatalogConfig::Sqlite {
+            path: dir.path().join("catalog.db"),
+            warehouse: path(dir.path(), "wh"),
+            catalog_name: None,
+        };
+        Self::new(dir, config).await
+    }
+
+    /// A lake with each catalog that can be tested here.
+    pub async fn all() -> Vec<Self> {
+        let mut all = vec![Self::sqlite().await];
+        match std::env::var("ICEHAUL_TEST_POSTGRES_ADMIN_URL") {
+            Ok(uri) => {
+                let dir = tempfile::tempdir().expect("temp dir");
+                let catalog_name = Some(uuid::Uuid::new_v4().to_string());
+                let config = CatalogConfig::Postgres { uri, warehouse: path(dir.path(), "wh"), catalog_name };
+                all.push(Self::new(dir, config).await);
+            }
+            Err(_) => eprintln!("not run on PostgreSQL: ICEHAUL_TEST_POSTGRES_ADMIN_URL is not set"),
+        }
+        all
+    }
+
+    async fn new(dir: TempDir, config: CatalogConfig) -> Self {
+        let lake = Lake::connect("lake", &config).await.expect("lake");
+        Self { dir, lake, config }
+    }
+
+    /// Another handle on the same catalog, as another process would have it.
+    pub async fn again(&self) -> Lake {
+        Lake::connect("lake", &self.config).await.expect("lake")
+    }
+
+    /// Fails unless the warehouse holds exactly what the metadata of the table reaches.
+    pub async fn assert_no_strays(&self, table: &str) {
+        let table = self.lake.table(&name(table)).await.expect("table");
+        let io = FileIOBuilder::new(Arc::new(LocalFsStorageFactory)).build();
+        let mut reached: BTreeSet<String> =
+            table.metadata().metadata_log().iter().map(|log| log.metadata_file.clone()).collect();
+        for snapshot in table.metadata().snapshots() {
+            reached.insert(snapshot.manifest_list().to_owned());
+            let list = io.new_input(snapshot.manifest_list()).expect("list").read().await.expect("list");
+            for manifest in ManifestList::parse_with_version(&list, FormatVersion::V2).expect("list").entries() {
+                reached.insert(manifest.manifest_path.clone());
+                let loaded = manifest.load_manifest(&io).await.expect("manifest");
+                reached.extend(loaded.entries().iter().map(|entry| entry.file_path().to_owned()));
+            }
+        }
+        let root = format!("file://{}/", path(self.dir.path(), "wh"));
+        let reached: BTreeSet<PathBuf> =
+            reached.iter().map(|path| path.strip_prefix(&root).expect("in the warehouse").into()).collect();
+        let files = self.files();
+        assert!(reached.is_subset(&files), "missing: {:?}", reached.difference(&files).collect::<Vec<_>>());
+        let more: Vec<_> = files.difference(&reached).collect();
+        assert_eq!(more.len(), 1, "besides the current metadata file: {more:?}");
+        assert!(more[0].to_string_lossy().ends_with(".metadata.json"), "{more:?}");
     }
 
     /// The files of the warehouse, relative to it, sorted. Directories end with a slash if they are empty.
@@ -33,11 +92,8 @@ impl Fixture {
     }
 }
 
-/// Another handle on the same catalog, as another process would have it.
-pub async fn open(dir: &Path) -> Lake {
-    let warehouse = dir.join("wh").to_string_lossy().into_owned();
-    let config = CatalogConfig::Sqlite { path: dir.join("catalog.db"), warehouse, catalog_name: None };
-    Lake::connect("lake", &config).await.expect("lake")
+fn path(dir: &Path, name: &str) -> String {
+    dir.join(name).to_string_lossy().into_owned()
 }
 
 fn walk(root: &Path, dir: &Path, found: &mut BTreeSet<PathBuf>) {

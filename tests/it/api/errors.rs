@@ -68,7 +68,7 @@ async fn fields_that_are_wrong() {
         ("a namespace that climbs", json!({"namespace": "../../etc"})),
         ("a table that ends a statement", json!({"table_name": "x; DROP TABLE y"})),
         ("a control character", json!({"database": "a\u{0}b"})),
-        ("a partition that is none", json!({"partition_by": ["month("]})),
+        ("a partition that is none", json!({"partition_by": ["months(at)"]})),
         ("an unknown mode", json!({"mode": "replace"})),
         ("a time that is none", json!({"run_at": "tomorrow"})),
         ("a cursor without a purpose", json!({"cursor": "id"})),
