@@ -84,6 +84,7 @@ async fn drain(spec: Arc<LoadSpec>, ctx: Ctx, plan: Arc<Plan>, next: Arc<AtomicU
 /// User and system time of this process, from Linux's clock ticks (100 a second); 0 elsewhere.
 fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<u64> = stat.rsplit(')').next().unwrap_or_default().split(' ').flat_map(str::parse).collect();
-    fields.get(10).zip(fields.get(11)).map_or(0.0, |(user, system)| (user + system) as f64 / 100.0)
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |n: usize| fields.get(n).and_then(|field| field.parse::<u32>().ok()).unwrap_or(0);
+    f64::from(ticks(11) + ticks(12)) / 100.0
 }

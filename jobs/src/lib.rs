@@ -16,7 +16,7 @@ pub mod transform;
 
 pub use ctx::{Ctx, Progress, ProgressSnapshot, Stop, StopReason};
 pub use error::{Code, Error, FieldError, Result, Retry};
-pub use icehaul_lake::{TableName, fingerprint};
+pub use icehaul_lake::{Lakes, Permission, TableName, fingerprint};
 pub use secret::{REDACTED, Sealer, Secret};
 pub use status::{Event, Status};
 

@@ -92,6 +92,16 @@ impl RedisServer {
         kill.map_err(io::Error::other)
     }
 
+    /// How many bytes it holds.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn used_memory(&self) -> io::Result<u64> {
+        let info: String = redis::cmd("INFO").arg("memory").query(&mut self.connection()?).map_err(io::Error::other)?;
+        let line = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
+        line.and_then(|bytes| bytes.trim().parse().ok()).ok_or_else(|| io::Error::other("INFO has no used_memory"))
+    }
+
     fn wait(&self) -> io::Result<()> {
         let until = Instant::now() + Duration::from_secs(10);
         loop {

@@ -189,7 +189,7 @@ async fn heartbeats_of_a_thousand_jobs_answer_in_order() {
 }
 
 #[tokio::test]
-async fn twenty_thousand_waiting_and_as_many_due_at_once_do_no_harm() {
+async fn slow_twenty_thousand_waiting_and_as_many_due_at_once_do_no_harm() {
     let bed = bed().await;
     let at = Utc::now() + chrono::Duration::seconds(3);
     let calls = (0..16).map(|part| {

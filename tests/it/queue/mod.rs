@@ -2,6 +2,10 @@
 mod accept;
 mod claim;
 mod end;
+mod failure;
+mod list;
+mod lockstep;
+mod worker;
 
 use std::collections::BTreeMap;
 
@@ -21,11 +25,9 @@ pub struct Bed {
     pub raw: redis::Connection,
 }
 
-/// A lease that a test can outwait.
-pub const LEASE: f64 = 1.0;
-
+/// A queue whose leases run out by the test's hand only, however slow the machine is.
 pub async fn bed() -> Bed {
-    bed_with(QueueConfig { lease_seconds: LEASE, ..QueueConfig::default() }).await
+    bed_with(QueueConfig::default()).await
 }
 
 pub async fn bed_with(config: QueueConfig) -> Bed {

@@ -214,7 +214,7 @@ impl Column {
     /// The cells as an Arrow array; the column is empty again.
     ///
     /// # Errors
-    /// Text that is not UTF-8, which only a server in the encoding SQL_ASCII sends.
+    /// Text that is not UTF-8, which only a server in the encoding `SQL_ASCII` sends.
     pub(super) fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
         let fresh = Self::new(&self.kind, self.len());
         let Self { values, mut nulls, kind } = std::mem::replace(self, fresh);

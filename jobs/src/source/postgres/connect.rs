@@ -110,7 +110,7 @@ impl Endpoint {
     async fn socket(&self) -> Result<TcpStream> {
         let opening = TcpStream::connect((self.host.as_str(), self.port));
         let socket = opening.await.map_err(|e| self.unreachable(e.to_string()).caused_by(e))?;
-        let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
+        let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE).with_retries(3);
         let tuned =
             socket.set_nodelay(true).and_then(|()| socket2::SockRef::from(&socket).set_tcp_keepalive(&keepalive));
         tuned.map_err(|e| self.unreachable(e.to_string()).caused_by(e))?;
@@ -179,7 +179,7 @@ impl Session {
             None => self.batch(begin).await?,
             Some(id) => {
                 let import = format!("{begin}; SET TRANSACTION SNAPSHOT {}", literal(id));
-                self.batch(&import).await.map_err(|e| fault::interrupted().caused_by(e))?;
+                self.batch(&import).await.map_err(|e| fault::snapshot_gone().caused_by(e))?;
             }
         }
         // Times and intervals as text must not depend on how the role is set up, and nothing but our own time-outs ends
@@ -265,7 +265,9 @@ impl Drop for Session {
                     tracing::warn!(%error, "a running statement could not be cancelled; the closed connection ends it");
                 }
             } else {
+                // If the server has gone already, there is nobody to take leave of.
                 let _ = wire.write_all(&TERMINATE).await;
+                let _ = wire.flush().await;
             }
         }));
     }

@@ -147,7 +147,7 @@ impl Rows {
         let before_cells = HEAD + self.decoder.header_bytes() + 2;
         let mut left = bytes - before_cells;
         self.skip(before_cells).await?;
-        for column in 0.. {
+        for column in 0..self.decoder.width() {
             if left < 4 {
                 break;
             }

@@ -134,6 +134,11 @@ impl Decoder {
         self.max_cell_bytes
     }
 
+    /// The number of columns.
+    pub(super) fn width(&self) -> usize {
+        self.columns.len()
+    }
+
     /// The bytes before the row in the next message.
     pub(super) const fn header_bytes(&self) -> usize {
         if self.begun { 0 } else { SIGNATURE.len() + 8 }

@@ -18,7 +18,7 @@ pub(super) struct ServerError {
 }
 
 impl ServerError {
-    /// Reads the body of an ErrorResponse message: fields of a letter and a text that ends with NUL.
+    /// Reads the body of an `ErrorResponse` message: fields of a letter and a text that ends with NUL.
     pub(super) fn parse(mut body: &[u8]) -> Self {
         let mut error = Self::default();
         while let Some((&field, rest)) = body.split_first().filter(|(field, _)| **field != 0) {
@@ -100,6 +100,15 @@ pub(super) fn talking(error: tokio_postgres::Error, statement: Option<&str>) -> 
 /// The connection is gone.
 pub(super) fn interrupted() -> Error {
     Error::new(Code::SourceInterrupted, "the connection to PostgreSQL broke before all rows were read")
+}
+
+/// Another connection does not find the snapshot that the first one has exported.
+pub(super) fn snapshot_gone() -> Error {
+    Error::new(
+        Code::SourceInterrupted,
+        "a further connection could not join the snapshot of the first one; behind a pooler or load balancer set \
+         `parallelism` to 1",
+    )
 }
 
 /// What the server said, as our error.

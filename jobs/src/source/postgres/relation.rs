@@ -61,10 +61,10 @@ impl Relation {
         let lower =
             TableRef { schema: table.schema.as_ref().map(|s| s.to_lowercase()), table: table.table.to_lowercase() };
         for name in [table.quoted(), lower.quoted()] {
-            if let Some(found) = session.row("SELECT pg_catalog.to_regclass($1)::pg_catalog.oid", &[&name]).await? {
-                if let Some(oid) = found.try_get::<_, Option<u32>>(0).map_err(|e| unreadable(e.into()))? {
-                    return Self::measure(session, name, oid).await;
-                }
+            let found = session.row("SELECT pg_catalog.to_regclass($1)::pg_catalog.oid", &[&name]).await?;
+            let oid = found.map_or(Ok(None), |row| row.try_get::<_, Option<u32>>(0));
+            if let Some(oid) = oid.map_err(|e| unreadable(e.into()))? {
+                return Self::measure(session, name, oid).await;
             }
         }
         Err(Error::new(

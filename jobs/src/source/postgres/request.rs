@@ -86,10 +86,9 @@ impl Faults {
         self.text("query", source.query.as_deref(), MAX_SQL);
         self.text("table", source.table.as_deref(), 2 * MAX_NAME);
         self.text("where", source.condition.as_deref(), MAX_SQL);
-        if let Some(query) = source.query.as_deref().filter(|q| !q.trim().is_empty()) {
-            if single_statement(query).is_none() {
-                self.add("query", Code::QueryNotAllowed, "must be one statement: a SELECT, VALUES, TABLE or WITH");
-            }
+        let query = source.query.as_deref().filter(|q| !q.trim().is_empty());
+        if query.is_some_and(|query| single_statement(query).is_none()) {
+            self.add("query", Code::QueryNotAllowed, "must be one statement: a SELECT, VALUES, TABLE or WITH");
         }
         if let Some(Err(why)) = source.table.as_deref().filter(|t| !t.trim().is_empty()).map(TableRef::parse) {
             self.add("table", Code::InvalidField, why);
@@ -109,7 +108,7 @@ impl Faults {
         if source.parallelism.is_some_and(|readers| !(1..=16).contains(&readers)) {
             self.add("parallelism", Code::InvalidField, "must be from 1 to 16");
         }
-        if source.statement_timeout_seconds.is_some_and(|s| !(s >= 0.001 && s <= MAX_TIMEOUT)) {
+        if source.statement_timeout_seconds.is_some_and(|s| !(0.001..=MAX_TIMEOUT).contains(&s)) {
             self.add("statement_timeout_seconds", Code::InvalidField, "must be from 0.001 to 2147483");
         }
     }
