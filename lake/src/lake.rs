@@ -129,13 +129,18 @@ impl Lake {
         Ok(self.load(table).await?.and_then(|base| schema::cursor(&base.metadata, column)))
     }
 
-    /// Deletes what lies under `prefix` among a table's data: the leavings of earlier
-    /// attempts at an operation that has been published.
+    /// Deletes what lies under `prefix` (`<operation>/<attempt>`) among a table's data: the leavings of earlier attempts at
+    /// an operation. The files that the operation published stay, and all do if that cannot be found out.
     pub async fn discard_prefix(&self, table: &TableName, prefix: &str) {
-        if let Ok(Some(base)) = self.load(table).await {
-            let directory = format!("{}/{prefix}", write::data_location(&base.metadata));
-            self.storage.remove_under(&directory, &HashSet::new()).await;
-        }
+        let Ok(Some(base)) = self.load(table).await else { return };
+        let operation = prefix.split('/').next().unwrap_or_default();
+        let published = match commit::find(&base.metadata, operation) {
+            Some(snapshot) => commit::added_paths(&snapshot, &base.metadata, self.storage.io()).await,
+            None => Ok(HashSet::new()),
+        };
+        let Ok(published) = published else { return };
+        let directory = format!("{}/{prefix}", write::data_location(&base.metadata));
+        self.storage.remove_under(&directory, &published.iter().map(String::as_str).collect()).await;
     }
 
     /// The metadata of a table, if there is one of that name.

@@ -1,6 +1,6 @@
 //! The loop around the compare-and-swap.
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     time::{Duration, Instant},
 };
 
@@ -11,14 +11,13 @@ use super::{
     Change, Committed, Guard, OPERATION,
     check::{check_cursor, rebase, spec_of_files},
     find,
-    snapshot::{Builder, Held, Written, load_list, metadata_path, next_metadata},
+    snapshot::{Builder, Held, Written, added_paths, metadata_path, next_metadata},
 };
 use crate::{
     Error, Kind, Lake, Result, Target, WrittenFile,
     catalog::Swap,
     failpoint,
     schema::{Base, Plan},
-    storage::failed,
 };
 
 /// How long races are retried.
@@ -126,19 +125,10 @@ impl Commit<'_> {
     }
 
     async fn swap(&mut self, tried: Try) -> Result<Option<Committed>> {
-        let allowed = match failpoint::hit("commit.before_swap").await {
-            Ok(()) => (self.guard.permission)().await,
-            Err(error) => {
-                self.remove(&tried.written).await;
-                return Err(error);
-            }
-        };
-        if !allowed {
+        if let Err(error) = self.permitted().await {
             self.remove(&tried.written).await;
-            let message = format!("the right to commit to table `{}` was withdrawn", self.target.spec.name);
-            return Err(Error::new(Kind::GuardRefused, message));
+            return Err(error);
         }
-        failpoint::hit("commit.permitted").await?;
         match self.lake.catalog.swap(&self.target.spec.name, tried.base.as_deref(), &tried.location).await {
             Swap::Won => self.won(tried).await.map(Some),
             Swap::Lost => {
@@ -152,6 +142,15 @@ impl Commit<'_> {
                 Ok(None)
             }
         }
+    }
+
+    async fn permitted(&self) -> Result<()> {
+        failpoint::hit("commit.before_swap").await?;
+        if !(self.guard.permission)().await {
+            let message = format!("the right to commit to table `{}` was withdrawn", self.target.spec.name);
+            return Err(Error::new(Kind::GuardRefused, message));
+        }
+        failpoint::hit("commit.permitted").await
     }
 
     async fn won(&mut self, tried: Try) -> Result<Committed> {
@@ -246,15 +245,7 @@ impl Commit<'_> {
         }
         let mut committed = Committed::of(snapshot, true);
         let Some(now) = now else { return Ok(committed) };
-        let io = self.lake.storage.io();
-        let mut used = HashSet::new();
-        for manifest in load_list(snapshot, now, io).await?.entries() {
-            if manifest.added_snapshot_id == snapshot.snapshot_id() {
-                let loaded =
-                    manifest.load_manifest(io).await.map_err(|e| failed("read", &manifest.manifest_path, e))?;
-                used.extend(loaded.entries().iter().map(|entry| entry.file_path().to_owned()));
-            }
-        }
+        let used = added_paths(snapshot, now, self.lake.storage.io()).await?;
         let paths = self.files.iter().map(WrittenFile::path);
         committed.unused = paths.filter(|path| !used.contains(*path)).map(str::to_owned).collect();
         Ok(committed)

@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
 use iceberg::spec::{SnapshotRef, TableMetadata};
 
 pub(crate) use engine::commit;
+pub(crate) use snapshot::added_paths;
 
 /// The summary entry that names the operation.
 pub(crate) const OPERATION: &str = "icehaul.job-id";

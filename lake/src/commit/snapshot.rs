@@ -1,5 +1,5 @@
 //! Builds one try of a commit: manifests, manifest list, snapshot and metadata file, none of which anyone sees yet.
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use iceberg::{
     io::FileIO,
@@ -38,7 +38,19 @@ impl Held {
     }
 }
 
-pub(super) async fn load_list(snapshot: &Snapshot, metadata: &TableMetadata, io: &FileIO) -> Result<ManifestList> {
+/// The paths of the files that a snapshot added or removed.
+pub(crate) async fn added_paths(snapshot: &Snapshot, metadata: &TableMetadata, io: &FileIO) -> Result<HashSet<String>> {
+    let mut paths = HashSet::new();
+    for manifest in load_list(snapshot, metadata, io).await?.entries() {
+        if manifest.added_snapshot_id == snapshot.snapshot_id() {
+            let loaded = manifest.load_manifest(io).await.map_err(|e| failed("read", &manifest.manifest_path, e))?;
+            paths.extend(loaded.entries().iter().map(|entry| entry.file_path().to_owned()));
+        }
+    }
+    Ok(paths)
+}
+
+async fn load_list(snapshot: &Snapshot, metadata: &TableMetadata, io: &FileIO) -> Result<ManifestList> {
     let path = snapshot.manifest_list();
     let read = async {
         let content = io.new_input(path)?.read().await?;

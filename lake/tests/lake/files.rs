@@ -105,7 +105,7 @@ async fn written_files_read_back_as_the_rows_were() {
     let files = write(&target, "job/1", std::slice::from_ref(&rows)).await.expect("write");
     let back = target.read_back(&files[0], None).await.expect("open");
     let batches: Vec<RecordBatch> = back.stream.try_collect().await.expect("read");
-    assert_eq!(batches, [rows.clone()]);
+    assert_eq!(batches, std::slice::from_ref(&rows));
     let back = target.read_back(&files[0], Some(&["name".into(), "id".into()])).await.expect("open");
     let batches: Vec<RecordBatch> = back.stream.try_collect().await.expect("read");
     assert_eq!(batches, [rows.project(&[3, 0]).expect("columns")]);
