@@ -1,6 +1,6 @@
 //! HTTP in, HTTP out: requests become jobs, questions about jobs and tables become answers.
 //!
-//! [`routes`](self) is one page: every path with its handler and its documentation. The router and the OpenAPI document
+//! `routes` is one page: every path with its handler and its documentation. The router and the OpenAPI document
 //! are both made from it. Every answer leaves through `edge.rs`, which gives errors their body.
 mod config;
 mod edge;

@@ -89,7 +89,7 @@ codes! {
     RoleTooPowerful        "role_too_powerful"        422 Retry::Never,   "The source's role may do more than read";
     QueryError             "query_error"              422 Retry::Never,   "The source refused the query";
     QueryNotAllowed        "query_not_allowed"        422 Retry::Never,   "The statement is not one single read-only query";
-    QueryTimeout           "query_timeout"            504 Retry::Never,   "The query took longer than allowed";
+    QueryTimeout           "query_timeout"            422 Retry::Never,   "The query took longer than allowed";
     DuplicateColumn        "duplicate_column"         422 Retry::Never,   "Two columns have the same name";
     TooManyColumns         "too_many_columns"         422 Retry::Never,   "There are too many columns";
     UnsupportedType        "unsupported_type"         422 Retry::Never,   "A column's type cannot be carried";
