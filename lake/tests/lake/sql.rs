@@ -5,7 +5,7 @@ use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, 
 use futures::TryStreamExt;
 use icehaul_lake::{Change, Kind, Lake, Lakes, Result, sql};
 
-use crate::help::{Fixture, batch, load, name, open, rows, spec};
+use crate::help::{Fixture, batch, load, name, rows, spec};
 
 const PATIENT: Duration = Duration::from_secs(60);
 
@@ -184,7 +184,7 @@ async fn one_broken_table_does_not_stop_the_others() {
 #[tokio::test(flavor = "multi_thread")]
 async fn time_and_memory_are_bounded() {
     let f = Fixture::sqlite().await;
-    let lakes = lakes(&open(f.dir.path()).await);
+    let lakes = lakes(&f.again().await);
     append(&f.lake, "raw.t", &rows(0..20_000), "one").await;
     let endless = "SELECT count(*) FROM raw.t a, raw.t b, raw.t c WHERE a.id + b.id + c.id = -1";
     let late = async {
