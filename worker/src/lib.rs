@@ -20,7 +20,7 @@ use icehaul_jobs::{
     queue::Queue,
     spec::JobSpec,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::{interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -32,7 +32,7 @@ pub use outcome::Backoff;
 pub use prometheus::Registry;
 
 /// The worker's part of the configuration (`worker`).
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WorkerConfig {
     /// How many jobs run at once.

@@ -5,12 +5,12 @@ use icehaul_jobs::{
     Code, Error, Result, Retry, StopReason,
     queue::{JobError, Outcome},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The wait before the next attempt: exponential with full jitter, so that jobs which failed together do not come back
 /// together.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Backoff {
     /// The longest wait after the first attempt, in seconds; it doubles with each further one.
