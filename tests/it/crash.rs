@@ -94,7 +94,7 @@ async fn a_worker_that_sleeps_through_its_lease_commits_nothing_when_it_wakes() 
         let cluster = Cluster::start().await;
         let sleeper = cluster.worker(&format!("{failpoint}=stop")).await;
         let id = cluster.icehaul.submit(&cluster.request()).await;
-        cluster.icehaul.until(&id, |job| job["progress"]["phase"] == "committing").await;
+        sleeper.stopped().await;
         let heir = cluster.worker("").await;
         let job = cluster.icehaul.ended(&id).await;
         assert_eq!((&job["status"], &job["attempt"]), (&json!("succeeded"), &json!(2)), "{failpoint}: {job:#}");
@@ -102,7 +102,8 @@ async fn a_worker_that_sleeps_through_its_lease_commits_nothing_when_it_wakes() 
         sleeper.signal("CONT");
         // The woken worker is alone, and done with the old attempt before it stops at the next one.
         let next = cluster.icehaul.submit(&cluster.request()).await;
-        cluster.icehaul.until(&next, |job| job["progress"]["phase"] == "committing").await;
+        cluster.icehaul.until(&next, |job| job["status"] == "running").await;
+        sleeper.stopped().await;
         drop(sleeper);
         let _heir = cluster.worker("").await;
         assert_eq!(cluster.icehaul.ended(&next).await["status"], "succeeded");

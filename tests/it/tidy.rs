@@ -200,7 +200,7 @@ fn every_file_is_a_module() {
         let (Some(folder), Some(stem)) = (file.parent(), file.file_stem().and_then(|stem| stem.to_str())) else {
             continue;
         };
-        if ["main", "lib", "build"].contains(&stem) {
+        if ["main", "lib", "build"].contains(&stem) || folder.ends_with("examples") {
             continue;
         }
         let (folder, name) = match stem {

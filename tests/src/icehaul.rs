@@ -60,6 +60,18 @@ impl Process {
         assert!(sent.success());
     }
 
+    /// Waits until it has been stopped (SIGSTOP).
+    ///
+    /// # Panics
+    /// If it has ended.
+    pub async fn stopped(&self) {
+        let path = format!("/proc/{}/stat", self.child.id().expect("still running"));
+        let state = || std::fs::read_to_string(&path).expect("its state");
+        while !state().contains(") T ") {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Waits for its end.
     ///
     /// # Panics

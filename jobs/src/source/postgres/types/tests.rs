@@ -112,8 +112,8 @@ fn page() -> String {
 fn the_page_says_what_the_code_does() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/types.md");
     if std::env::var_os("ICEHAUL_BLESS").is_some() {
-        std::fs::write(path, page()).expect("docs/types.md is written");
+        assert!(std::fs::write(path, page()).is_ok(), "docs/types.md cannot be written");
     }
-    let written = std::fs::read_to_string(path).expect("docs/types.md");
+    let written = std::fs::read_to_string(path).unwrap_or_default();
     assert_eq!(written, page(), "docs/types.md is out of date; run this test with ICEHAUL_BLESS=1");
 }
