@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead, BufReader},
     net::TcpListener,
+    os::unix::process::CommandExt,
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::OnceLock,
@@ -90,6 +91,8 @@ fn start() -> Server {
         }
     };
     keeper.env("DIR", &dir).env("BIN", &bin).env("PORT", port.to_string()).env("PASSWORD", "admin-secret");
+    // A signal to the process group of the test must not keep it from tidying up.
+    keeper.process_group(0);
     let mut keeper = keeper.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the keeper of the server");
     let mut line = String::new();
     let stdout = keeper.stdout.take().expect("its output");

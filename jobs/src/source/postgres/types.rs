@@ -209,5 +209,4 @@ fn numeric(modifier: i32) -> Way {
 }
 
 #[cfg(test)]
-#[path = "types_doc.rs"]
-mod doc;
+mod tests;

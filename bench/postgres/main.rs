@@ -1,7 +1,7 @@
 //! How fast PostgreSQL is read and decoded: every batch is dropped at once.
 //!
-//! `pg_drain HOST PORT DATABASE USER TABLE|QUERY [READERS]`; a password comes from `PGPASSWORD`.
-#![allow(clippy::print_stdout, reason = "it is a command-line program")]
+//! `bench_postgres HOST PORT DATABASE USER TABLE|QUERY [READERS]`; a password comes from `PGPASSWORD`.
+#![expect(clippy::print_stdout, reason = "the figures are the result")]
 use std::{
     collections::BTreeMap,
     sync::{
@@ -22,7 +22,7 @@ use serde_json::json;
 async fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [host, port, database, user, what, rest @ ..] = arguments.as_slice() else {
-        println!("usage: pg_drain HOST PORT DATABASE USER TABLE|QUERY [READERS]");
+        println!("usage: bench_postgres HOST PORT DATABASE USER TABLE|QUERY [READERS]");
         return Ok(());
     };
     let readers: usize = rest.first().and_then(|n| n.parse().ok()).unwrap_or(1);
