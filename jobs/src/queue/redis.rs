@@ -112,7 +112,8 @@ impl Queue {
 
     /// Stops a job: one that waits ends at once, a running one is asked to. Gives the status after it. `job_ended`.
     pub async fn cancel(&self, id: JobId) -> Result<Status> {
-        let answer: Vec<String> = self.redis.script(self.call(&script::CANCEL).arg(id.to_string())).await?;
+        let mut call = self.call(&script::CANCEL);
+        let answer: Vec<String> = self.redis.script(call.arg(id.to_string()).arg(request())).await?;
         let mut statuses = answer.iter().map(|status| Status::parse(status));
         match (statuses.next().flatten(), statuses.next().flatten()) {
             (Some(before), _) if before.is_terminal() => {
@@ -125,7 +126,8 @@ impl Queue {
 
     /// Runs a failed or cancelled job again, attempts counted on. `job_not_ended`, `job_ended` (succeeded).
     pub async fn retry(&self, id: JobId) -> Result<()> {
-        let before: String = self.redis.script(self.call(&script::RETRY).arg(id.to_string())).await?;
+        let mut call = self.call(&script::RETRY);
+        let before: String = self.redis.script(call.arg(id.to_string()).arg(request())).await?;
         match Status::parse(&before) {
             Some(Status::Failed | Status::Cancelled) => Ok(()),
             Some(Status::Succeeded) => {
@@ -245,6 +247,11 @@ impl Queue {
 
 pub(super) fn unexpected() -> Error {
     Error::new(Code::Internal, "Redis gave an answer that the queue's scripts do not give")
+}
+
+/// A name for one request: a repeat after a lost answer is known by it.
+fn request() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
 }
 
 fn millis(seconds: f64) -> u64 {

@@ -1,6 +1,7 @@
 -- What all scripts share. KEYS[1] is the prefix of every key, `{name}:`; times are milliseconds on Redis' own clock.
 -- A job's record is one hash: status, epoch (of its lease), attempt, max (attempts), head (what never changes, JSON),
--- spec, payload, a<n> (its attempts, JSON), and, where they apply: next, finished, progress, result, error, cancel.
+-- spec, payload, a<n> (its attempts, JSON), and, where they apply: next, finished, progress, result, error, cancel and
+-- again (the requests for that).
 local P = KEYS[1]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -88,9 +89,10 @@ local function finish(job, status, failure)
   if failure then redis.call('HSET', key(job.id), 'error', failure) end
   move(job, status, failure and ',"error":' .. failure)
   redis.call('RPUSH', ended, now .. ':' .. job.id)
-  -- a stream sets 4 KiB aside for what may come; nothing comes any more, and a copy has its true size
+  -- a stream sets 4 KiB aside for what may come; nothing comes any more, and a copy has its true size. A server that
+  -- forbids these commands keeps the larger one.
   local events = P .. 'events:' .. job.id
-  redis.call('RESTORE', events, 0, redis.call('DUMP', events), 'REPLACE')
+  redis.pcall('RESTORE', events, 0, redis.pcall('DUMP', events), 'REPLACE')
 end
 
 -- Takes a running job from a worker that was silent for longer than its lease.
