@@ -27,7 +27,7 @@ WORKERS = os.cpu_count() or 1
 
 
 def open_table(folder, table):
-    found = glob.glob(f"{folder}/**/{table}*/metadata/*.metadata.json", recursive=True)
+    found = glob.glob(f"{folder}/**/{table}/metadata/*.metadata.json", recursive=True)
     return StaticTable.from_metadata(max(found, key=os.path.getmtime)) if found else sys.exit(f"no table {table} in {folder}")
 
 
