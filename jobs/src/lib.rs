@@ -20,7 +20,7 @@ pub use icehaul_lake::{Lakes, Permission, TableName, fingerprint};
 pub use secret::{REDACTED, Sealer, Secret};
 pub use status::{Event, Status};
 
-/// A job's id: a UUIDv7 (RFC 9562), so ids sort by the time they were made.
+/// A job's id: a `UUIDv7` (RFC 9562), so ids sort by the time they were made.
 pub type JobId = uuid::Uuid;
 
 /// Rows under way on the jobs' side.

@@ -24,7 +24,7 @@ impl Query {
         }
         let list = |key: &str| answer[key].as_array().cloned().unwrap_or_default();
         let names: Vec<String> = list("columns").iter().map(|c| print::cell(&c["name"])).collect();
-        let rows: Vec<Vec<String>> = list("rows").iter().map(|row| cells(row)).collect();
+        let rows: Vec<Vec<String>> = list("rows").iter().map(cells).collect();
         print::table(&names.iter().map(String::as_str).collect::<Vec<_>>(), &rows);
         if answer["truncated"] == true {
             eprintln!("(the first {} rows; more with --limit)", rows.len());

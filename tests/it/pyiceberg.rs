@@ -27,7 +27,7 @@ async fn python(arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-/// The address of the embedded catalog, as SQLAlchemy writes it.
+/// The address of the embedded catalog, as `SQLAlchemy` writes it.
 fn catalog(data: &TempDir) -> String {
     format!("sqlite:///{}", data.path().join("catalog.db").display())
 }

@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-/// Our crates (their folder; the binary is ``) and which of ours each may depend on.
+/// Our crates (their folder; the binary has none) and which of ours each may depend on.
 const EDGES: [(&str, &[&str]); 5] = [
     ("", &["api", "jobs", "lake", "worker"]),
     ("api", &["jobs", "lake"]),

@@ -78,10 +78,13 @@ impl Held {
 
 /// All held jobs, by id and epoch: one that was lost may be held again while its first run still ends.
 #[derive(Clone, Default)]
-pub(crate) struct HeldJobs(Arc<Mutex<HashMap<(JobId, u64), Arc<Held>>>>);
+pub(crate) struct HeldJobs(Arc<Mutex<ByLease>>);
+
+/// Jobs by id and epoch.
+type ByLease = HashMap<(JobId, u64), Arc<Held>>;
 
 impl HeldJobs {
-    fn map(&self) -> MutexGuard<'_, HashMap<(JobId, u64), Arc<Held>>> {
+    fn map(&self) -> MutexGuard<'_, ByLease> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -26,7 +26,11 @@ impl Queue {
     /// A queue on the Redis at `url`. Connects on first use: a Redis that is away gives
     /// [`Code::QueueUnavailable`] until it is back.
     pub async fn connect(url: &str, config: QueueConfig) -> Result<Self> {
-        if config.name.is_empty() || config.name.contains(['{', '}']) || !(config.lease_seconds >= 0.1) {
+        if config.name.is_empty()
+            || config.name.contains(['{', '}'])
+            || config.lease_seconds.is_nan()
+            || config.lease_seconds < 0.1
+        {
             let why = "queue.name must not be empty nor contain braces, queue.lease_seconds must be at least 0.1";
             return Err(Error::new(Code::InvalidParameter, why));
         }

@@ -33,7 +33,7 @@ pub fn read_json(body: &[u8]) -> Result<Value> {
     }
 }
 
-/// Reads a request of a known shape: camelCase spellings are taken as the snake_case ones, then the schema decides.
+/// Reads a request of a known shape: `camelCase` spellings are taken as the `snake_case` ones, then the schema decides.
 ///
 /// # Errors
 /// Every wrong field at once: [`Code::UnknownField`], [`Code::MissingField`], [`Code::InvalidField`],
@@ -192,7 +192,7 @@ fn refuse_control_characters(value: &Value, at: String, wrong: &mut Vec<FieldErr
     }
 }
 
-/// Builds a [`Value`] and notes each field that is given twice (serde_json would keep the last one).
+/// Builds a [`Value`] and notes each field that is given twice (`serde_json` would keep the last one).
 struct Unique<'a> {
     path: String,
     duplicates: &'a mut Vec<FieldError>,
