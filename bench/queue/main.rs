@@ -128,7 +128,7 @@ async fn accept(queue: &Queue, callers: usize, count: usize) -> Result<f64, Fail
             for _ in 0..count / callers {
                 queue.enqueue(&new_job()).await?;
             }
-            icehaul_jobs::Result::Ok(())
+            Ok::<(), icehaul_jobs::Error>(())
         })
     });
     for call in join_all(calls).await {
