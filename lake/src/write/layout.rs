@@ -24,6 +24,8 @@ use crate::{
 const TARGET_FILE_BYTES: usize = 512 << 20;
 /// The encoded size of a row group: large enough for readers, small enough for several writers in bounded memory.
 const ROW_GROUP_BYTES: usize = 32 << 20;
+/// The most that a table's `write.parquet.row-group-size-bytes` can ask for.
+const MAX_ROW_GROUP_BYTES: usize = 64 << 20;
 /// The dictionaries of numbers stop paying early; those of texts later.
 const DICTIONARY_BYTES: usize = 256 << 10;
 
@@ -62,8 +64,8 @@ impl Layout {
         let level = properties.get("write.parquet.compression-level").and_then(|level| level.parse().ok()).unwrap_or(1);
         let parquet = ArrowSchemaConverter::new().convert(&conform.schema).map_err(|e| broken(&e))?;
         let parquet = mark_uuids(&parquet, schema).map_err(|e| broken(&e))?;
-        let row_group =
-            size("write.parquet.row-group-size-bytes").map_or(ROW_GROUP_BYTES, |size: usize| size.min(ROW_GROUP_BYTES));
+        let row_group = size("write.parquet.row-group-size-bytes")
+            .map_or(ROW_GROUP_BYTES, |size: usize| size.min(MAX_ROW_GROUP_BYTES));
         let partitions = (!plan.partition.is_unpartitioned()).then(|| Partitions::new(&plan.partition, schema));
         Ok(Self {
             storage: storage.clone(),
