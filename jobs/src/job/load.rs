@@ -68,7 +68,16 @@ pub(super) async fn run(load: &LoadSpec, ctx: &Ctx) -> Result<Value> {
             return Err(error);
         }
     };
-    let committed = attempt.commit(&plan, &target, &proven).await?;
+    let committed = match attempt.commit(&plan, &target, &proven).await {
+        Ok(committed) => committed,
+        Err(error) => {
+            // With the catalog away the swap may have happened: then the files stay, and the next attempt looks.
+            if error.code() != Code::CatalogUnavailable {
+                target.discard_prefix(&attempt.prefix(ctx.epoch)).await;
+            }
+            return Err(error);
+        }
+    };
     if committed.already {
         return attempt.recovered(&committed, started).await;
     }
