@@ -3,7 +3,7 @@
 # Checks what is quickly checked: ./test.sh fast     (leaves out the tests whose name contains `slow_`, and the HTTP contract's generated cases)
 #
 # Installs what is missing (root or sudo), runs every check even if an earlier one failed, and stops what was started, also when it is
-# interrupted. The tests start their PostgreSQL and Redis themselves, on private ports.
+# interrupted. Most tests start their PostgreSQL and Redis themselves, on private ports.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/scripts/lib.sh"
@@ -24,6 +24,7 @@ trap 'exit 143' TERM HUP
 clean_up() {
     [ -d "$RUN" ] || return 0
     [ -z "$CHILD" ] || kill -TERM -- "-$CHILD" 2>/dev/null || true
+    pg_stop "$RUN/tmp/catalog"
     stop_leftovers
     rm -rf "$RUN"
 }
@@ -74,6 +75,7 @@ main() {
 
     mkdir "$RUN/tmp" # the tests' servers have their data here
     export TMPDIR=$RUN/tmp
+    step "Start PostgreSQL for the catalog tests" catalog_postgres
     check "Tests" rust_tests
     check "Fingerprint: the Python implementation's vectors" "$ICEHAUL_TEST_PYTHON" tests/py/fingerprint.py vectors
     if [ "$TIER" = full ]; then
@@ -86,6 +88,16 @@ main() {
 }
 
 shell_scripts() { git ls-files -z --cached --others --exclude-standard '*.sh' .ci/run | xargs -0 shellcheck -x; }
+
+# The catalog tests' PostgreSQL; the source's tests start one of their own, with TLS.
+catalog_postgres() {
+    local port
+    port=$(free_port)
+    pg_init "$RUN/tmp/catalog"
+    pg_start "$RUN/tmp/catalog" "$port" fsync=off max_connections=200
+    ICEHAUL_TEST_CATALOG_POSTGRES_URL="postgres://icehaul:$(cat "$RUN/tmp/catalog/password")@127.0.0.1:$port/postgres"
+    export ICEHAUL_TEST_CATALOG_POSTGRES_URL
+}
 
 rust_tests() {
     if [ "$TIER" = full ]; then

@@ -62,8 +62,8 @@ async fn pass(mut client: TcpStream, server: String, mode: Arc<AtomicUsize>) -> 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_swap_whose_answer_is_lost_counts_once() {
-    let Ok(uri) = std::env::var("ICEHAUL_TEST_POSTGRES_ADMIN_URL") else {
-        eprintln!("not run: ICEHAUL_TEST_POSTGRES_ADMIN_URL is not set");
+    let Ok(uri) = std::env::var("ICEHAUL_TEST_CATALOG_POSTGRES_URL") else {
+        eprintln!("not run: ICEHAUL_TEST_CATALOG_POSTGRES_URL is not set");
         return;
     };
     let (user, rest) = uri.split_once('@').expect("a user");

@@ -37,14 +37,14 @@ impl Fixture {
     /// A lake with each catalog that can be tested here.
     pub async fn all() -> Vec<Self> {
         let mut all = vec![Self::sqlite().await];
-        match std::env::var("ICEHAUL_TEST_POSTGRES_ADMIN_URL") {
+        match std::env::var("ICEHAUL_TEST_CATALOG_POSTGRES_URL") {
             Ok(uri) => {
                 let dir = tempfile::tempdir().expect("temp dir");
                 let catalog_name = Some(uuid::Uuid::new_v4().to_string());
                 let config = CatalogConfig::Postgres { uri, warehouse: path(dir.path(), "wh"), catalog_name };
                 all.push(Self::new(dir, config).await);
             }
-            Err(_) => eprintln!("not run on PostgreSQL: ICEHAUL_TEST_POSTGRES_ADMIN_URL is not set"),
+            Err(_) => eprintln!("not run on PostgreSQL: ICEHAUL_TEST_CATALOG_POSTGRES_URL is not set"),
         }
         all
     }
