@@ -34,7 +34,7 @@ def show(table, row_filter="true"):
         if rows.num_rows <= 50
         else {},
         "sums": {f.name: str(pa.compute.sum(rows[f.name])) for f in rows.schema if pa.types.is_integer(f.type) or pa.types.is_decimal(f.type)},
-        "snapshots": [{"id": str(s.snapshot_id), "operation": s.summary.operation.value, **s.summary.additional_properties} for s in table.snapshots()],
+        "snapshots": [{"id": str(s.snapshot_id), "operation": s.summary.operation.value, **s.summary.additional_properties} for s in sorted(table.snapshots(), key=lambda s: s.sequence_number)],
         "records_in_files": sum(f.record_count for f in live if f.content.value == 0),
         "files": len(live),
         "bounds": bounds(table) if live else "none",

@@ -130,7 +130,13 @@ impl Commit<'_> {
             return Err(error);
         }
         match self.lake.catalog.swap(&self.target.spec.name, tried.base.as_deref(), &tried.location).await {
-            Swap::Won => self.won(tried).await.map(Some),
+            Swap::Won => {
+                // Tries in doubt stood on the state that this swap has just replaced: they can never win now.
+                for lost in std::mem::take(&mut self.doubtful) {
+                    self.remove(&lost.written).await;
+                }
+                self.won(tried).await.map(Some)
+            }
             Swap::Lost => {
                 self.remove(&tried.written).await;
                 Ok(None)
