@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 pub struct ApiConfig {
     /// The address to listen on.
     pub bind: SocketAddr,
+    /// The host names that requests may call this service by, beside its address. Empty: on loopback only `localhost` and
+    /// loopback addresses, elsewhere any.
+    pub hosts: Vec<String>,
     /// The largest request body, in bytes.
     pub max_body_bytes: usize,
     /// The most rows' JSON in one reply of `/query` or `/preview`, in bytes; the reply says when it was cut.
@@ -30,6 +33,7 @@ impl Default for ApiConfig {
     fn default() -> Self {
         Self {
             bind: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            hosts: Vec::new(),
             max_body_bytes: 1 << 20,
             max_result_bytes: 32 << 20,
             max_connections: 4096,

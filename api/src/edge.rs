@@ -13,7 +13,7 @@ use icehaul_jobs::{Code, Error};
 use uuid::Uuid;
 
 use crate::{
-    AppState,
+    AppState, guard,
     problem::{ApiError, Failure, PROBLEM_JSON, Problem, set},
 };
 
@@ -37,7 +37,13 @@ pub(crate) async fn edge(State(state): State<AppState>, request: Request, next: 
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
 
-    let handled = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let handled = async {
+        match guard::check(&request, &state.config) {
+            Ok(()) => next.run(request).await,
+            Err(refusal) => ApiError::from(refusal).into_response(),
+        }
+    };
+    let handled = AssertUnwindSafe(handled).catch_unwind().await;
     let mut response =
         handled.unwrap_or_else(|_| ApiError::from(Error::new(Code::Internal, "a handler panicked")).into_response());
     if let Some(Failure(error)) = response.extensions_mut().remove::<Failure>() {

@@ -5,6 +5,7 @@
 mod config;
 mod edge;
 mod extract;
+mod guard;
 mod metrics;
 mod openapi;
 mod operation;

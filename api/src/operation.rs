@@ -69,7 +69,13 @@ impl Operation {
             body: None,
             media: "application/json",
             replies: Vec::new(),
-            codes: vec![Code::InvalidParameter, Code::NotAcceptable, Code::Internal],
+            codes: vec![
+                Code::InvalidParameter,
+                Code::NotAcceptable,
+                Code::HostNotAllowed,
+                Code::OriginNotAllowed,
+                Code::Internal,
+            ],
         }
     }
 

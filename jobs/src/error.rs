@@ -59,6 +59,8 @@ codes! {
     NotFound               "not_found"                404 Retry::Never,   "There is nothing at this address";
     MethodNotAllowed       "method_not_allowed"       405 Retry::Never,   "The address does not take this method";
     NotAcceptable          "not_acceptable"           406 Retry::Never,   "The asked-for content type is not offered";
+    HostNotAllowed         "host_not_allowed"         421 Retry::Never,   "The request names a host that this service does not go by";
+    OriginNotAllowed       "origin_not_allowed"       403 Retry::Never,   "The request comes from another site's page";
     Unauthorized           "unauthorized"             401 Retry::Never,   "The request carries no valid key";
     Internal               "internal"                 500 Retry::Backoff, "A defect of Icehaul";
     // Jobs and the queue.

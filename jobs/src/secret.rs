@@ -18,22 +18,22 @@ const SEALED: &str = "sealed:v1:";
 
 /// A password, key or token. It has no `Display`, its `Debug` is blank, and it serializes as `***` unless it is sealed.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret {
+    text: String,
+    /// Only [`Sealer::seal`] sets this: a password that looks like a sealed one is sealed like any other.
+    sealed: bool,
+}
 
 impl Secret {
-    /// A secret in the clear, or one that is sealed already.
+    /// A secret in the clear.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        Self { text: text.into(), sealed: false }
     }
 
     /// The text itself: for the driver that needs it, and nobody else.
     #[must_use]
     pub fn expose(&self) -> &str {
-        &self.0
-    }
-
-    fn is_sealed(&self) -> bool {
-        self.0.starts_with(SEALED)
+        &self.text
     }
 }
 
@@ -45,13 +45,13 @@ impl fmt::Debug for Secret {
 
 impl Serialize for Secret {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(if self.is_sealed() { &self.0 } else { REDACTED })
+        serializer.serialize_str(if self.sealed { &self.text } else { REDACTED })
     }
 }
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Self)
+        String::deserialize(deserializer).map(Self::new)
     }
 }
 
@@ -120,17 +120,17 @@ impl Sealer {
     /// # Errors
     /// [`Code::Internal`] if the cipher fails, which it does not.
     pub fn seal(&self, secret: &mut Secret, context: &str) -> Result<()> {
-        if secret.is_sealed() {
+        if secret.sealed {
             return Ok(());
         }
         let nonce = XChaCha20Poly1305::generate_nonce(&mut OsRng);
-        let payload = Payload { msg: secret.0.as_bytes(), aad: context.as_bytes() };
+        let payload = Payload { msg: secret.text.as_bytes(), aad: context.as_bytes() };
         let sealed = self.cipher.encrypt(&nonce, payload).map_err(|_| Error::new(Code::Internal, "sealing failed"))?;
-        secret.0 = format!("{SEALED}{}{}", encode_hex(&nonce), encode_hex(&sealed));
+        *secret = Secret { text: format!("{SEALED}{}{}", encode_hex(&nonce), encode_hex(&sealed)), sealed: true };
         Ok(())
     }
 
-    /// Opens a sealed secret in place.
+    /// Opens in place what the queue has carried: a sealed secret, as [`Secret`] serialized it.
     ///
     /// # Errors
     /// [`Code::SecretUnreadable`] if it was sealed with another key or for another job.
@@ -141,11 +141,11 @@ impl Sealer {
                 "a sealed secret of this job cannot be opened: API and workers must share one sealing key",
             )
         };
-        let bytes = secret.0.strip_prefix(SEALED).and_then(decode_hex).ok_or_else(unreadable)?;
+        let bytes = secret.text.strip_prefix(SEALED).and_then(decode_hex).ok_or_else(unreadable)?;
         let (nonce, sealed) = bytes.split_at_checked(24).ok_or_else(unreadable)?;
         let payload = Payload { msg: sealed, aad: context.as_bytes() };
         let open = self.cipher.decrypt(XNonce::from_slice(nonce), payload).map_err(|_| unreadable())?;
-        secret.0 = String::from_utf8(open).map_err(|_| unreadable())?;
+        *secret = Secret::new(String::from_utf8(open).map_err(|_| unreadable())?);
         Ok(())
     }
 }
@@ -188,6 +188,17 @@ mod tests {
         );
         sealer.open_secret(&mut secret, "job-1").expect("open");
         assert_eq!(secret.expose(), "hunter2");
+    }
+
+    #[test]
+    fn a_password_that_looks_sealed_is_sealed_all_the_same() {
+        let sealer = Sealer::from_hex(&"ab".repeat(32)).expect("key");
+        let mut secret: Secret = serde_json::from_str("\"sealed:v1:00\"").expect("json");
+        assert_eq!(serde_json::to_string(&secret).expect("json"), "\"***\"");
+        sealer.seal(&mut secret, "job-1").expect("seal");
+        assert_ne!(secret.expose(), "sealed:v1:00");
+        sealer.open_secret(&mut secret, "job-1").expect("open");
+        assert_eq!(secret.expose(), "sealed:v1:00");
     }
 
     #[test]

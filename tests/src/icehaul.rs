@@ -55,9 +55,7 @@ impl Process {
     /// # Panics
     /// If the process has ended.
     pub fn signal(&self, name: &str) {
-        let id = self.child.id().expect("still running").to_string();
-        let sent = std::process::Command::new("kill").args([&format!("-{name}"), &id]).status().expect("kill");
-        assert!(sent.success());
+        crate::signal(self.child.id().expect("still running"), name).expect("a signal");
     }
 
     /// Waits until it has been stopped (SIGSTOP).

@@ -24,6 +24,7 @@ pub fn free_port() -> io::Result<u16> {
 /// # Errors
 /// The system's, and that of a process that is not there.
 pub fn signal(pid: u32, name: &str) -> io::Result<()> {
-    let status = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status()?;
+    // The shell's own `kill`: the program of that name is not on every machine.
+    let status = Command::new("sh").args(["-c", "kill -\"$0\" \"$1\"", name, &pid.to_string()]).status()?;
     if status.success() { Ok(()) } else { Err(io::Error::other(format!("kill -{name} {pid}: {status}"))) }
 }

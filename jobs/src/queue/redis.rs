@@ -235,7 +235,7 @@ impl Queue {
         match (made, self.now().await) {
             (Some(made), Ok(now)) if (made as i64) < now.timestamp() - kept => Error::new(
                 Code::JobExpired,
-                format!("job {id} has ended and was kept for {kept} s only; the audit has its end"),
+                format!("job {id} has ended and was kept for {kept} s only (`queue.retention_seconds`)"),
             ),
             (_, Err(error)) => error,
             _ => Error::new(Code::JobNotFound, format!("there is no job {id}")),

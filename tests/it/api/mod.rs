@@ -11,7 +11,7 @@ use arrow_array::{ArrayRef, Decimal128Array, Int32Array, Int64Array, RecordBatch
 use axum::{
     Router,
     body::{Body, to_bytes},
-    http::{HeaderMap, Request, StatusCode},
+    http::{HeaderMap, HeaderValue, Request, StatusCode},
 };
 use icehaul_api::{ApiConfig, AppState, router};
 use icehaul_jobs::{
@@ -74,7 +74,8 @@ impl Stand {
         Self { app: router(state.clone()), state, redis, _folder: folder }
     }
 
-    async fn send(&self, request: Request<Body>) -> Answer {
+    async fn send(&self, mut request: Request<Body>) -> Answer {
+        request.headers_mut().entry("host").or_insert(HeaderValue::from_static("localhost"));
         let response = self.app.clone().oneshot(request).await.expect("an answer");
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, usize::MAX).await.expect("a body").to_vec();

@@ -105,12 +105,12 @@ async fn answer_to(address: &str, sent: &str) -> String {
 #[tokio::test]
 async fn peers_that_dawdle_are_shown_the_door() {
     let (_stand, address, shutdown, serving) = server().await;
-    let head = "POST /api/v1/query HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 9\r\n";
+    let head = "POST /api/v1/query HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 9\r\n";
     let slow_body = answer_to(&address, &format!("{head}\r\n{{\"sql")).await;
     assert!(slow_body.starts_with("HTTP/1.1 408 ") && slow_body.contains("request_timeout"), "{slow_body}");
     let slow_head = answer_to(&address, head).await;
     assert!(slow_head.is_empty() || slow_head.starts_with("HTTP/1.1 408 "), "{slow_head}");
-    let fine = answer_to(&address, "GET /health/live HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+    let fine = answer_to(&address, "GET /health/live HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
     assert!(fine.starts_with("HTTP/1.1 200 "), "{fine}");
     shutdown.cancel();
     serving.await.expect("no panic").expect("served");
@@ -120,7 +120,7 @@ async fn peers_that_dawdle_are_shown_the_door() {
 async fn a_stopping_server_ends_its_streams() {
     let (stand, address, shutdown, serving) = server().await;
     let id = stand.submit(&load()).await;
-    let request = format!("GET /api/v1/jobs/{id}/events HTTP/1.1\r\nhost: a\r\n\r\n");
+    let request = format!("GET /api/v1/jobs/{id}/events HTTP/1.1\r\nhost: localhost\r\n\r\n");
     let mut stream = TcpStream::connect(&address).await.expect("connection");
     stream.write_all(request.as_bytes()).await.expect("sent");
     let mut begun = [0; 1];
