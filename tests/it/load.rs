@@ -177,7 +177,7 @@ async fn what_cannot_be_carried_is_refused_by_name() {
             "`n`",
         ),
         ("select id as source_system from wide", "lineage_column_clash", "source_system"),
-        ("select nonsense from wide", "source_table_not_found", "nonsense"),
+        ("select nonsense from wide", "source_column_not_found", "nonsense"),
         ("selec 1", "query_error", "selec"),
         ("delete from wide returning id", "query_not_allowed", ""),
         ("select 1 as a; drop table wide", "query_not_allowed", ""),

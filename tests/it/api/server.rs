@@ -50,7 +50,7 @@ async fn health_and_figures_tell_the_state() {
         assert!(health["warnings"][0].as_str().is_some_and(|why| why.contains("no worker runs")), "{health}");
     }
     stand.state.queue.heartbeat("worker-1", 2, &[]).await.expect("a worker");
-    let health = stand.get("/health").await.json();
+    let health = stand.get("/api/v1/health").await.json();
     assert_eq!((&health["status"], &health["dependencies"]["workers"]), (&json!("healthy"), &json!(1)), "{health}");
     assert_eq!(health["warnings"], Value::Null);
     let figures = stand.get("/metrics").await;
