@@ -85,7 +85,9 @@ fn draw(bar: &ProgressBar, job: &Value) {
     let rows = done.or(progress["rows"].as_u64()).unwrap_or_default();
     // The total is an estimate, until the end tells.
     let total = if done.is_some() { total.and(done) } else { total.map(|total| total.max(rows)) };
-    // First, so that the bar is never drawn with the rows of the look before.
+    // First, so that a bar is never drawn with what the look before has found.
+    bar.set_prefix(print::cell(&job["table"]).chars().take(NAME_LENGTH).collect::<String>());
+    bar.set_message(message(job, rows, Utc::now()));
     bar.set_position(rows);
     let style = match total {
         Some(total) => {
@@ -97,8 +99,6 @@ fn draw(bar: &ProgressBar, job: &Value) {
     if let Ok(style) = ProgressStyle::with_template(style) {
         bar.set_style(style);
     }
-    bar.set_prefix(print::cell(&job["table"]).chars().take(NAME_LENGTH).collect::<String>());
-    bar.set_message(message(job, rows, Utc::now()));
 }
 
 /// What is going on, the most telling first: the rest may not fit the terminal.
