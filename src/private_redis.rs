@@ -6,6 +6,10 @@ use std::{
     os::unix::{fs::PermissionsExt, net::UnixStream, process::CommandExt},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -17,11 +21,16 @@ const LONGEST_SOCKET_PATH: usize = 100;
 /// How long a Redis may take to load its append-only file and answer.
 const START: Duration = Duration::from_secs(60);
 
+/// How often is looked whether it lives.
+const WATCH: Duration = Duration::from_secs(1);
+
 /// A private Redis that answers.
 pub struct PrivateRedis {
     socket: PathBuf,
     /// Whether it was running already.
     pub taken_up: bool,
+    /// Set while it is to be kept running.
+    kept: Arc<AtomicBool>,
 }
 
 impl PrivateRedis {
@@ -35,7 +44,7 @@ impl PrivateRedis {
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).map_err(|e| format!("{}: {e}", dir.display()))?;
         let socket = socket_path(&dir);
         if answers(&socket) {
-            return Ok(Self { socket, taken_up: true });
+            return Ok(Self::keep(dir, socket, true));
         }
         launch(&dir, &socket)?;
         let begin = Instant::now();
@@ -48,7 +57,26 @@ impl PrivateRedis {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        Ok(Self { socket, taken_up: false })
+        Ok(Self::keep(dir, socket, false))
+    }
+
+    /// Starts it again whenever it has died: its append-only file has every job.
+    fn keep(dir: PathBuf, socket: PathBuf, taken_up: bool) -> Self {
+        let kept = Arc::new(AtomicBool::new(true));
+        let (watched, keep) = (socket.clone(), kept.clone());
+        std::thread::spawn(move || {
+            while keep.load(Ordering::Relaxed) {
+                std::thread::sleep(WATCH);
+                // A Redis that is only busy still takes connections.
+                if UnixStream::connect(&watched).is_err() && keep.load(Ordering::Relaxed) {
+                    tracing::warn!("the private Redis has died; starting it again");
+                    if let Err(error) = launch(&dir, &watched) {
+                        tracing::error!(error, "the private Redis does not start");
+                    }
+                }
+            }
+        });
+        Self { socket, taken_up, kept }
     }
 
     /// The URL that a client uses.
@@ -58,6 +86,7 @@ impl PrivateRedis {
 
     /// Ends it after its data are on disk; for a stop in good order.
     pub fn stop(self) {
+        self.kept.store(false, Ordering::Relaxed);
         let _ = ask(&self.socket, "SHUTDOWN SAVE");
         let begin = Instant::now();
         while answers(&self.socket) && begin.elapsed() < Duration::from_secs(10) {

@@ -42,7 +42,7 @@ fn params<T: DeserializeOwned + JsonSchema>(query: &str) -> Result<T> {
             return Err(parameter(&name, "this parameter is given twice"));
         }
     }
-    spec::read_request(fields.into()).map_err(|error| {
+    spec::read_request(fields.into(), |_| Vec::new()).map_err(|error| {
         let faults = error.field_errors().iter();
         Error::fields(faults.map(|fault| FieldError { code: Code::InvalidParameter, ..fault.clone() }).collect()).into()
     })

@@ -65,9 +65,9 @@ mod tests {
     use axum::body::Body;
 
     fn verdict(method: &str, headers: &[(&str, &str)], config: &ApiConfig) -> Option<Code> {
-        let request = headers.iter().fold(Request::builder().method(method).uri("/api/v1/jobs"), |request, (k, v)| {
-            request.header(*k, *v)
-        });
+        let request = headers
+            .iter()
+            .fold(Request::builder().method(method).uri("/api/v1/jobs"), |request, (k, v)| request.header(*k, *v));
         check(&request.body(Body::empty()).expect("request"), config).err().map(|e| e.code())
     }
 

@@ -1,7 +1,7 @@
 //! What every handler is given.
 use std::{sync::Arc, time::Instant};
 
-use icehaul_jobs::{Sealer, queue::Queue};
+use icehaul_jobs::{Sealer, config::Connections, queue::Queue};
 use icehaul_lake::Lakes;
 use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +17,8 @@ pub struct AppState {
     pub sealer: Sealer,
     /// The tables.
     pub lakes: Lakes,
+    /// The named connections.
+    pub connections: Arc<Connections>,
     /// What `/metrics` shows beside the API's own and the queue's figures.
     pub registry: Registry,
     /// The configuration.
@@ -39,6 +41,7 @@ impl AppState {
         queue: Queue,
         sealer: Sealer,
         lakes: Lakes,
+        connections: Arc<Connections>,
         registry: Registry,
         config: ApiConfig,
     ) -> Result<Self, prometheus::Error> {
@@ -47,6 +50,7 @@ impl AppState {
             queue,
             sealer,
             lakes,
+            connections,
             registry,
             config: Arc::new(config),
             version: env!("CARGO_PKG_VERSION"),

@@ -100,6 +100,7 @@ codes! {
     DecimalOverflow        "decimal_overflow"         422 Retry::Never,   "A number has more digits than a decimal can hold";
     CellTooLarge           "cell_too_large"           422 Retry::Never,   "A value is too large";
     LineageColumnClash     "lineage_column_clash"     422 Retry::Never,   "A source column has the name of a lineage column";
+    CursorUnknown          "cursor_unknown"           409 Retry::Never,   "The table has rows, but none by this cursor from this source";
     CursorColumnMissing    "cursor_column_missing"    422 Retry::Never,   "The incremental cursor is not a column that can be compared";
     // The lake.
     CatalogNotFound        "catalog_not_found"        422 Retry::Never,   "No catalog has this name";

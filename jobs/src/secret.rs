@@ -138,7 +138,8 @@ impl Sealer {
         let unreadable = || {
             Error::new(
                 Code::SecretUnreadable,
-                "a sealed secret of this job cannot be opened: API and workers must share one sealing key",
+                "a sealed secret of this job cannot be opened: API and workers must have the same `secret_key` (ICEHAUL_SECRET_KEY) \
+                 or `secret_key_file`",
             )
         };
         let bytes = secret.text.strip_prefix(SEALED).and_then(decode_hex).ok_or_else(unreadable)?;
@@ -157,7 +158,7 @@ fn write_new_private(path: &Path, text: &str) -> io::Result<()> {
     file.sync_all()
 }
 
-fn encode_hex(bytes: &[u8]) -> String {
+pub(crate) fn encode_hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 

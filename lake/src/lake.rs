@@ -7,11 +7,11 @@ use std::{
 use iceberg::{NamespaceIdent, Runtime, TableIdent, spec::TableMetadata};
 
 use crate::{
-    CatalogConfig, Change, Committed, Error, Guard, Kind, Namespace, Result, Table, TableName, TableSpec, Target,
-    WrittenFile,
+    CatalogConfig, Change, Committed, Cursors, Error, Guard, Kind, Namespace, Result, Table, TableName, TableSpec,
+    Target, WrittenFile,
     catalog::SqlCatalog,
     commit,
-    schema::{self, Base},
+    schema::Base,
     storage::{Storage, failed},
     write,
 };
@@ -121,12 +121,16 @@ impl Lake {
         Ok(base.and_then(|base| commit::find(&base.metadata, operation).map(|snapshot| Committed::of(&snapshot, true))))
     }
 
-    /// The committed incremental cursor of a table's column; `None` if there is none or no such table.
+    /// How far a table has been loaded, by source, and whether it has rows; nothing if there is no such table.
     ///
     /// # Errors
-    /// [`crate::Kind::CatalogUnavailable`].
-    pub async fn cursor(&self, table: &TableName, column: &str) -> Result<Option<String>> {
-        Ok(self.load(table).await?.and_then(|base| schema::cursor(&base.metadata, column)))
+    /// [`crate::Kind::CatalogUnavailable`], [`crate::Kind::UnsupportedFeature`].
+    pub async fn cursors(&self, table: &TableName) -> Result<(Cursors, bool)> {
+        let Some(base) = self.load(table).await? else { return Ok((Cursors::new(), false)) };
+        let records = |snapshot: &iceberg::spec::SnapshotRef| {
+            snapshot.summary().additional_properties.get("total-records").is_none_or(|count| count != "0")
+        };
+        Ok((commit::cursors(&base.metadata)?, base.metadata.current_snapshot().is_some_and(records)))
     }
 
     /// Deletes what lies under `prefix` (`<operation>/<attempt>`) among a table's data: the leavings of earlier attempts at

@@ -107,8 +107,9 @@ impl Serve {
         let lakes = config.lakes().await.map_err(Failure::new)?;
         let queue =
             Queue::connect(url.expose(), config.queue.clone()).await.map_err(|e| Failure::new(e.to_string()))?;
-        let registry = Registry::new();
-        let shutdown = CancellationToken::new();
+        let (registry, connections) = (Registry::new(), Arc::new(config.connections.clone()));
+        // The API answers until the worker has drained: whoever asks meanwhile sees the jobs end.
+        let (shutdown, deaf) = (CancellationToken::new(), CancellationToken::new());
         tokio::spawn(stop_on_signal(shutdown.clone()));
         let mut parts = tokio::task::JoinSet::new();
         if api {
@@ -117,10 +118,16 @@ impl Serve {
                 .await
                 .map_err(|e| Failure::new(format!("cannot listen on {}: {e}", config.api.bind)))?;
             let address = listener.local_addr().unwrap_or(config.api.bind);
-            let state =
-                AppState::new(queue.clone(), sealer.clone(), lakes.clone(), registry.clone(), config.api.clone())
-                    .map_err(|e| Failure::new(format!("the figures of the API cannot be registered: {e}")))?;
-            let shutdown = shutdown.clone();
+            let state = AppState::new(
+                queue.clone(),
+                sealer.clone(),
+                lakes.clone(),
+                connections.clone(),
+                registry.clone(),
+                config.api.clone(),
+            )
+            .map_err(|e| Failure::new(format!("the figures of the API cannot be registered: {e}")))?;
+            let shutdown = if worker { deaf.clone() } else { shutdown.clone() };
             parts.spawn(async move {
                 icehaul_api::serve(listener, state, shutdown).await.map_err(|e| format!("the API ended: {e}"))
             });
@@ -130,14 +137,7 @@ impl Serve {
             );
         }
         if worker {
-            let setup = Setup {
-                queue,
-                sealer,
-                lakes,
-                connections: Arc::new(config.connections.clone()),
-                limits: Arc::new(config.limits.clone()),
-                registry,
-            };
+            let setup = Setup { queue, sealer, lakes, connections, limits: Arc::new(config.limits.clone()), registry };
             let (worker, shutdown) = (config.worker.clone(), shutdown.clone());
             parts.spawn(async move {
                 icehaul_worker::run(worker, setup, shutdown).await.map_err(|e| format!("the worker ended: {e}"))
@@ -146,6 +146,7 @@ impl Serve {
         let mut failed = None;
         while let Some(part) = parts.join_next().await {
             shutdown.cancel(); // One part without the other is of no use.
+            deaf.cancel();
             let ended = part.unwrap_or_else(|e| Err(format!("a part of Icehaul panicked: {e}")));
             failed = failed.or(ended.err());
         }

@@ -6,6 +6,7 @@ use icehaul_tests::{
     postgres::Database,
     redis::RedisServer,
 };
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -111,6 +112,39 @@ async fn a_worker_that_sleeps_through_its_lease_commits_nothing_when_it_wakes() 
         assert_eq!((&first["status"], &first["result"]), (&json!("succeeded"), &job["result"]));
         cluster.check(2).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_private_redis_that_dies_is_started_again() {
+    let database = Database::new().await;
+    database.run("create table orders as select g::bigint as id from generate_series(1, 1000) g").await;
+    let data = TempDir::new().expect("folder");
+    let icehaul = Icehaul::up(data.path(), &[]).await;
+    let mut body = connection(&database);
+    for (name, value) in [("table", "orders"), ("table_name", "orders"), ("namespace", "raw")] {
+        body[name] = value.into();
+    }
+    let before = icehaul.loaded(&body).await;
+    let socket = data.path().join("redis/redis.sock");
+    let redis = pid_at(&socket);
+    icehaul_tests::signal(redis, "KILL").expect("a signal");
+    let again = async {
+        while pid_at(&socket) == redis || icehaul.get("/health").await.0 != StatusCode::OK {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), again).await.expect("a new Redis");
+    let after = icehaul.loaded(&body).await;
+    assert_ne!(before["snapshot_id"], after["snapshot_id"]);
+    let (_, jobs) = icehaul.get("/jobs?status=succeeded").await;
+    assert_eq!(jobs["jobs"].as_array().map(Vec::len), Some(2), "the job before its death is known: {jobs:#}");
+}
+
+/// The process that `redis-server` of this socket says it is; 0 if none answers.
+fn pid_at(socket: &std::path::Path) -> u32 {
+    let info = std::process::Command::new("redis-cli").arg("-s").arg(socket).args(["info", "server"]).output();
+    let text = info.map(|info| String::from_utf8_lossy(&info.stdout).into_owned()).unwrap_or_default();
+    text.lines().find_map(|line| line.strip_prefix("process_id:")?.trim().parse().ok()).unwrap_or_default()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -96,6 +96,47 @@ async fn append_overwrite_and_incremental_do_what_they_say() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_belongs_to_its_rows_and_their_source() {
+    let stand = stand().await;
+    stand.database.run(ORDERS).await;
+    stand.database.run("create table others as select * from orders where id <= 7").await;
+    let request = |fields: Value| {
+        let mut body = stand.request(json!({"mode": "incremental", "cursor": "id", "table": "orders"}));
+        fields.as_object().expect("fields").iter().for_each(|(name, value)| body[name] = value.clone());
+        body
+    };
+    let refused = async |fields: Value| {
+        let id = stand.icehaul.submit(&request(fields)).await;
+        let job = stand.icehaul.ended(&id).await;
+        assert_eq!((&job["status"], &job["error"]["code"]), (&json!("failed"), &json!("cursor_unknown")), "{job:#}");
+        job["error"]["message"].as_str().expect("a message").to_owned()
+    };
+    let rows = async || stand.icehaul.rows("select count(*), count(distinct id) from raw.orders").await;
+
+    stand.icehaul.loaded(&stand.request(json!({"table": "orders", "where": "id <= 100"}))).await;
+    assert!(refused(json!({})).await.contains("has rows, but no cursor"));
+    let full = request(json!({"mode": "overwrite"}));
+    let (from, to) = (json!(null), json!("50000"));
+    assert_eq!(stand.icehaul.loaded(&full).await["cursor"], json!({"column": "id", "from": from, "to": to}));
+    assert_eq!(stand.icehaul.loaded(&request(json!({}))).await["rows_loaded"], 0);
+    assert_eq!(rows().await, [json!([50_000, 50_000])]);
+
+    assert!(refused(json!({"cursor": "at"})).await.contains("by the cursor `id`"));
+    assert!(refused(json!({"table": "others"})).await.contains("others"));
+    assert!(refused(json!({"where": "id > 5"})).await.contains("no cursor"));
+    let two = request(json!({"table": "others", "cursor_start": "5"}));
+    assert_eq!(stand.icehaul.loaded(&two).await["rows_loaded"], 2);
+    assert_eq!(stand.icehaul.loaded(&two).await["rows_loaded"], 0, "the start is for the first load only");
+    assert_eq!(stand.icehaul.loaded(&request(json!({}))).await["rows_loaded"], 0, "both cursors are kept");
+    assert_eq!(rows().await, [json!([50_002, 50_000])]);
+
+    stand.icehaul.loaded(&stand.request(json!({"table": "orders", "where": "id <= 10", "mode": "overwrite"}))).await;
+    refused(json!({})).await;
+    let beginning = request(json!({"table": "others", "cursor_start": "beginning"}));
+    assert_eq!(stand.icehaul.loaded(&beginning).await["rows_loaded"], 7);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn eight_loads_into_one_table_make_eight_snapshots() {
     let stand = stand().await;
     stand.database.run(ORDERS).await;

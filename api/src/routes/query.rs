@@ -49,7 +49,7 @@ pub(crate) struct Query {
 }
 
 pub(crate) async fn query(State(state): State<AppState>, JsonBody(body): JsonBody) -> Result<Json<ResultSet>> {
-    let query: Query = spec::read_request(spec::read_json(&body)?)?;
+    let query: Query = spec::read_request(spec::read_json(&body)?, |_| Vec::new())?;
     if query.engine == Engine::Trino {
         return Err(Error::field("engine", Code::InvalidField, "no Trino cluster is configured; use `embedded`").into());
     }

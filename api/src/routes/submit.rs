@@ -7,9 +7,9 @@ use axum::{
     http::{HeaderName, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use icehaul_jobs::{
-    JobId, Status,
+    Code, Error, JobId, Status,
     queue::{Accepted, NewJob},
     spec::JobSpec,
 };
@@ -32,6 +32,7 @@ pub(crate) async fn submit(
     JsonBody(body): JsonBody,
 ) -> Result<Response> {
     let mut spec = JobSpec::from_body(&kind, &body)?;
+    check_names(&spec, &state)?;
     let id = JobId::now_v7();
     let idempotency = key.map(|key| (key, spec.digest(&state.sealer)));
     let job = new_job(id, spec, idempotency, &state)?;
@@ -45,8 +46,22 @@ pub(crate) async fn submit(
             set(&mut response, IDEMPOTENT_REPLAYED, "true");
             Ok(response)
         }
-        Accepted::New => Ok(accepted(&state, &job, wait).await),
+        Accepted::New(at) => Ok(accepted(&state, &job, at, wait).await),
     }
+}
+
+/// What the request names must be configured here: better said now than by a failed job.
+fn check_names(spec: &JobSpec, state: &AppState) -> Result<()> {
+    let JobSpec::Load(load) = spec;
+    let catalog = load.target().catalog.as_deref();
+    state.lakes.get(catalog).map_err(|e| Error::field("catalog", Code::CatalogNotFound, e.message()))?;
+    if let Some(name) = load.connection()
+        && !state.connections.contains_key(name)
+    {
+        let detail = format!("no connection named `{name}` is configured");
+        return Err(Error::field("connection", Code::ConnectionNotFound, detail).into());
+    }
+    Ok(())
 }
 
 fn new_job(id: JobId, spec: JobSpec, idempotency: Option<(String, String)>, state: &AppState) -> Result<NewJob> {
@@ -67,16 +82,17 @@ fn new_job(id: JobId, spec: JobSpec, idempotency: Option<(String, String)>, stat
 }
 
 /// The answer once the job is in the queue. Nothing may turn it into an error any more: the caller would send it again.
-async fn accepted(state: &AppState, job: &NewJob, wait: Option<Duration>) -> Response {
+async fn accepted(state: &AppState, job: &NewJob, at: DateTime<Utc>, wait: Option<Duration>) -> Response {
+    let mut status = if job.run_at.is_some_and(|start| start > at) { Status::Scheduled } else { Status::Queued };
     if let Some(time) = wait
         && let Ok(document) = state.queue.wait(job.id, time).await
-        && document.status.is_terminal()
     {
-        return answer(StatusCode::OK, job.id, wait, Json(Job::from(document)));
+        if document.status.is_terminal() {
+            return answer(StatusCode::OK, job.id, wait, Json(Job::from(document)));
+        }
+        status = document.status;
     }
-    let now = Utc::now();
-    let status = if job.run_at.is_some_and(|at| at > now) { Status::Scheduled } else { Status::Queued };
-    let summary = Summary::new(job.id, job.kind.clone(), status, job.table.clone(), now);
+    let summary = Summary::new(job.id, job.kind.clone(), status, job.table.clone(), at);
     answer(StatusCode::ACCEPTED, job.id, wait, Json(summary))
 }
 

@@ -15,7 +15,7 @@ use arrow_array::RecordBatch;
 use chrono::Utc;
 use futures::TryStreamExt;
 use icehaul_lake::{
-    At, Change, Committed, CursorMove, Fingerprint, Guard, Lake, Table, TableName, TableSpec, WrittenFile,
+    At, Change, Committed, Cursor, CursorMove, Fingerprint, Guard, Lake, Table, TableName, TableSpec, WrittenFile,
     fingerprint::Hasher,
 };
 use serde_json::{Value, json};
@@ -38,6 +38,7 @@ mod summary {
     pub const COLUMNS: &str = "icehaul.columns";
     pub const SOURCE: &str = "icehaul.source";
     pub const FINGERPRINT: &str = "icehaul.fingerprint";
+    pub const CURSOR: &str = "icehaul.cursor";
     pub const TYPE_NOTES: &str = "icehaul.type-notes";
 }
 
@@ -49,8 +50,10 @@ pub(super) async fn run(load: &LoadSpec, ctx: &Ctx) -> Result<Value> {
         return attempt.recovered(&committed, started).await;
     }
     ctx.progress.phase("planning");
-    let wish = attempt.wish().await?;
+    let begin = attempt.begin().await?;
+    let wish = Wish { cursor: begin.as_ref().map(|begin| begin.wish.clone()) };
     let plan = Arc::new(ctx.stop.or(load.plan(ctx, &wish)).await?);
+    let step = begin.zip(plan.cursor.clone()).map(|(begin, to)| begin.step(to));
     let lineage = match load.target().lineage {
         true => Lineage::database(&plan.schema, &plan.origin, Utc::now())?,
         false => Lineage::none(&plan.schema),
@@ -69,7 +72,7 @@ pub(super) async fn run(load: &LoadSpec, ctx: &Ctx) -> Result<Value> {
             return Err(error);
         }
     };
-    let committed = match attempt.commit(&plan, &target, &proven).await {
+    let committed = match attempt.commit(&plan, &target, &proven, step.as_ref()).await {
         Ok(committed) => committed,
         Err(error) => {
             // With the catalog away the swap may have happened: then the files stay, and the next attempt looks.
@@ -83,7 +86,7 @@ pub(super) async fn run(load: &LoadSpec, ctx: &Ctx) -> Result<Value> {
         return attempt.recovered(&committed, started).await;
     }
     attempt.discard_other_attempts(&target, ctx.epoch).await;
-    Ok(attempt.result(&plan, &proven, &committed, started))
+    Ok(attempt.result(&plan, &proven, &committed, step.as_ref(), started))
 }
 
 /// One attempt at a load.
@@ -92,6 +95,20 @@ struct Attempt<'a> {
     ctx: &'a Ctx,
     table: TableName,
     lake: &'a Lake,
+}
+
+/// Where a load with a cursor begins.
+struct Begin {
+    source: String,
+    from: Option<Cursor>,
+    wish: CursorWish,
+}
+
+impl Begin {
+    /// The cursor's step, once the rows' highest value is known.
+    fn step(self, value: String) -> CursorMove {
+        CursorMove { source: self.source, from: self.from, to: Cursor { column: self.wish.column, value } }
+    }
 }
 
 /// What one lane, or all of them, have written.
@@ -118,12 +135,37 @@ impl Attempt<'_> {
         format!("{}/{epoch}", self.ctx.job)
     }
 
-    async fn wish(&self) -> Result<Wish> {
-        let (LoadMode::Incremental, Some(column)) = (self.request().mode, &self.request().cursor) else {
-            return Ok(Wish::default());
+    /// Where the load begins, if it keeps a cursor: there where the table's last load from the same source ended.
+    async fn begin(&self) -> Result<Option<Begin>> {
+        let Target { mode, cursor: Some(column), cursor_start, lag, .. } = self.request() else { return Ok(None) };
+        let Some(source) = self.load.cursor_source(self.ctx)? else {
+            let detail = format!("{} cannot be read incrementally", self.load.title());
+            return Err(Error::field("cursor", Code::ConflictingFields, detail));
         };
-        let after = self.lake.cursor(&self.table, column).await?;
-        Ok(Wish { cursor: Some(CursorWish { column: column.clone(), after, lag: self.request().lag }) })
+        let (mut cursors, has_rows) = self.lake.cursors(&self.table).await?;
+        let from = cursors.remove(&source);
+        let wish = CursorWish { column: column.clone(), lag: *lag, ..CursorWish::default() };
+        if *mode == LoadMode::Overwrite {
+            return Ok(Some(Begin { source, from, wish: CursorWish { nulls: true, ..wish } }));
+        }
+        let after = match (&from, cursor_start.as_deref()) {
+            (Some(known), _) if known.column == *column => Some(known.value.clone()),
+            (None, Some("beginning")) => None,
+            (None, Some(value)) => Some(value.to_owned()),
+            (None, None) if !has_rows => None,
+            (known, _) => return Err(self.unknown_cursor(&source, known.as_ref())),
+        };
+        Ok(Some(Begin { source, from, wish: CursorWish { after, ..wish } }))
+    }
+
+    fn unknown_cursor(&self, source: &str, known: Option<&Cursor>) -> Error {
+        let why = match known {
+            Some(known) => format!("table `{}` is loaded from {source} by the cursor `{}`", self.table, known.column),
+            None => format!("table `{}` has rows, but no cursor for {source}", self.table),
+        };
+        let advice = "its rows could be loaded twice; load once with `mode` `overwrite` and this `cursor`";
+        let or = if known.is_none() { ", or say by `cursor_start` where to begin" } else { "" };
+        Error::field("cursor", Code::CursorUnknown, format!("{why}: {advice}{or}"))
     }
 
     fn table_spec(&self, lineage: &Lineage) -> Result<TableSpec> {
@@ -190,13 +232,19 @@ impl Attempt<'_> {
         Ok(Proven { written, verification })
     }
 
-    async fn commit(&self, plan: &Plan, target: &icehaul_lake::Target, proven: &Proven) -> Result<Committed> {
+    async fn commit(
+        &self,
+        plan: &Plan,
+        target: &icehaul_lake::Target,
+        proven: &Proven,
+        step: Option<&CursorMove>,
+    ) -> Result<Committed> {
         self.ctx.progress.phase("committing");
         let guard = Guard {
             operation: self.ctx.job.to_string(),
             permission: self.ctx.permission.clone(),
-            cursor: plan.cursor.clone(),
-            summary: self.summary(plan, proven),
+            cursor: step.cloned(),
+            summary: self.summary(plan, proven, step),
         };
         let change = match self.request().mode {
             LoadMode::Append | LoadMode::Incremental => Change::Append,
@@ -209,7 +257,7 @@ impl Attempt<'_> {
         })
     }
 
-    fn summary(&self, plan: &Plan, proven: &Proven) -> BTreeMap<String, String> {
+    fn summary(&self, plan: &Plan, proven: &Proven, step: Option<&CursorMove>) -> BTreeMap<String, String> {
         let mut entries = BTreeMap::from([
             (summary::EPOCH.into(), self.ctx.epoch.to_string()),
             (summary::ROWS.into(), proven.written.rows.to_string()),
@@ -218,6 +266,9 @@ impl Attempt<'_> {
         ]);
         if let Some(fingerprint) = &proven.written.fingerprint {
             entries.insert(summary::FINGERPRINT.into(), fingerprint.to_string());
+        }
+        if let Some(step) = step {
+            entries.insert(summary::CURSOR.into(), cursor_note(step).to_string());
         }
         if !plan.type_notes.is_empty() {
             entries.insert(summary::TYPE_NOTES.into(), json!(plan.type_notes).to_string());
@@ -233,7 +284,14 @@ impl Attempt<'_> {
         }
     }
 
-    fn result(&self, plan: &Plan, proven: &Proven, committed: &Committed, started: Instant) -> Value {
+    fn result(
+        &self,
+        plan: &Plan,
+        proven: &Proven,
+        committed: &Committed,
+        step: Option<&CursorMove>,
+        started: Instant,
+    ) -> Value {
         json!({
             "status": "success",
             "message": format!("Data loaded from {}", self.load.title()),
@@ -250,7 +308,7 @@ impl Attempt<'_> {
             "type_notes": plan.type_notes,
             "rows_quarantined": 0,
             "unchanged": committed.snapshot_id.is_none(),
-            "cursor": plan.cursor.as_ref().map(cursor_note),
+            "cursor": step.filter(|_| committed.snapshot_id.is_some()).map(cursor_note),
         })
     }
 
@@ -281,14 +339,14 @@ impl Attempt<'_> {
             "type_notes": parsed(summary::TYPE_NOTES),
             "rows_quarantined": 0,
             "unchanged": false,
-            "cursor": null,
+            "cursor": serde_json::from_str::<Value>(entry(summary::CURSOR)).unwrap_or_default(),
         }))
     }
 }
 
 /// The cursor's step as the result shows it.
 fn cursor_note(step: &CursorMove) -> Value {
-    json!({"column": step.column, "from": step.from, "to": step.to})
+    json!({"column": step.to.column, "from": step.from.as_ref().map(|from| &from.value), "to": step.to.value})
 }
 
 /// The columns that the newest load up to a state took from its source; `None` if no load has noted them.

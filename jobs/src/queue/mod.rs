@@ -79,8 +79,8 @@ pub struct NewJob {
 /// What became of an accepted request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Accepted {
-    /// A new job.
-    New,
+    /// A new job, accepted at this time of Redis' clock.
+    New(DateTime<Utc>),
     /// The same key came before with the same request: this is its job.
     Replayed(JobId),
 }

@@ -100,7 +100,10 @@ impl Queue {
         let answer: Vec<String> = self.redis.script(&call).await?;
         let first = || answer.get(1).and_then(|id| id.parse().ok()).ok_or_else(unexpected);
         match answer.first().map(String::as_str) {
-            Some("new") => Ok(Accepted::New),
+            Some("new") => {
+                let ms = answer.get(1).and_then(|ms| ms.parse().ok());
+                ms.and_then(DateTime::from_timestamp_millis).map(Accepted::New).ok_or_else(unexpected)
+            }
             Some("replayed") => first().map(Accepted::Replayed),
             Some("conflict") => Err(Error::new(
                 Code::IdempotencyConflict,

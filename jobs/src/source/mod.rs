@@ -4,7 +4,6 @@ mod postgres;
 use std::any::Any;
 
 use arrow_schema::SchemaRef;
-use icehaul_lake::CursorMove;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -25,6 +24,20 @@ pub trait Source: Clone + Serialize + DeserializeOwned + JsonSchema + Send + Syn
     /// The secrets among its fields.
     fn secrets(&mut self) -> Vec<&mut Secret>;
 
+    /// The configured connection that it names, if it names one.
+    fn connection(&self) -> Option<&str> {
+        None
+    }
+
+    /// The name under which a table keeps how far it was loaded from this source; it changes when the rows meant change.
+    /// `None`: the source cannot be read incrementally.
+    ///
+    /// # Errors
+    /// [`Code::ConnectionNotFound`].
+    fn cursor_source(&self, _ctx: &Ctx) -> Result<Option<String>> {
+        Ok(None)
+    }
+
     /// Looks at the source: which columns, cut into which splits, in one consistent state.
     fn plan(&self, ctx: &Ctx, wish: &Wish) -> impl Future<Output = Result<Plan>> + Send;
 
@@ -35,17 +48,19 @@ pub trait Source: Clone + Serialize + DeserializeOwned + JsonSchema + Send + Syn
 /// What the load wants of the plan beyond all rows.
 #[derive(Clone, Debug, Default)]
 pub struct Wish {
-    /// Only rows beyond a cursor.
+    /// To keep count of a cursor, and perhaps only rows beyond it.
     pub cursor: Option<CursorWish>,
 }
 
-/// An incremental read.
-#[derive(Clone, Debug)]
+/// A read that later ones can go on from.
+#[derive(Clone, Debug, Default)]
 pub struct CursorWish {
     /// The column whose value only grows.
     pub column: String,
-    /// The last committed value; `None` for the first load.
+    /// Only rows beyond this value.
     pub after: Option<String>,
+    /// Rows without a value in the column too: all rows are meant, not only those that later reads go on from.
+    pub nulls: bool,
     /// Rows this close to the newest one are left for the next run.
     pub lag: Option<f64>,
 }
@@ -62,8 +77,8 @@ pub struct Plan {
     pub parallelism: Option<usize>,
     /// The number of rows, where the source tells without counting.
     pub rows_estimate: Option<u64>,
-    /// The cursor's step, for an incremental read that found something new.
-    pub cursor: Option<CursorMove>,
+    /// The highest value of the cursor among the rows, if one was wished for and there are rows.
+    pub cursor: Option<String>,
     /// Columns whose type could not be kept exactly, and other things that the result must say.
     pub type_notes: Vec<TypeNote>,
     /// What must live as long as the reads: the transaction that exported the snapshot, say.
@@ -125,7 +140,7 @@ macro_rules! sources {
             /// # Errors
             /// Every wrong field at once; [`Code::NotFound`] for an unknown source.
             pub fn from_request(name: &str, body: Value) -> Result<Self> {
-                match name { $($name => Ok(Self::$source(Box::new(read_request(body)?))),)* _ => Err(unknown(name)) }
+                match name { $($name => Ok(Self::$source(Box::new(read_request(body, Load::check)?))),)* _ => Err(unknown(name)) }
             }
 
             /// Reads what [`LoadSpec::to_value`] wrote.
@@ -152,14 +167,18 @@ macro_rules! sources {
             #[must_use]
             pub fn options(&self) -> &JobOptions { match self { $(Self::$source(load) => &load.options,)* } }
 
-            /// Finds what is wrong without any I/O.
-            #[must_use]
-            pub fn check(&self) -> Vec<FieldError> {
-                match self { $(Self::$source(load) => { let mut wrong = load.source.check(); wrong.extend(load.target.check()); wrong })* }
-            }
-
             /// The secrets among its fields.
             pub fn secrets(&mut self) -> Vec<&mut Secret> { match self { $(Self::$source(load) => load.source.secrets(),)* } }
+
+            /// See [`Source::connection`].
+            #[must_use]
+            pub fn connection(&self) -> Option<&str> { match self { $(Self::$source(load) => load.source.connection(),)* } }
+
+            /// See [`Source::cursor_source`].
+            ///
+            /// # Errors
+            /// The source's.
+            pub fn cursor_source(&self, ctx: &Ctx) -> Result<Option<String>> { match self { $(Self::$source(load) => load.source.cursor_source(ctx),)* } }
 
             /// See [`Source::plan`].
             ///

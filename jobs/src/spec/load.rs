@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::JobOptions;
-use crate::{Code, FieldError, Result};
+use crate::{Code, FieldError, Result, source::Source};
 
 /// A load request: where the rows come from, where they go, and how the job is run.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -18,6 +18,14 @@ pub struct Load<S> {
     /// How the job is run.
     #[serde(flatten)]
     pub options: JobOptions,
+}
+
+impl<S: Source> Load<S> {
+    /// Finds what is wrong without any I/O.
+    #[must_use]
+    pub fn check(&self) -> Vec<FieldError> {
+        [self.options.check(), self.source.check(), self.target.check()].concat()
+    }
 }
 
 /// What becomes of the rows that are in the table.
@@ -106,10 +114,15 @@ pub struct Target {
     /// What becomes of the rows that are in the table.
     #[serde(default)]
     pub mode: LoadMode,
-    /// With `mode` `incremental`: the column whose value only grows.
+    /// The column whose value only grows. With `mode` `incremental` only rows beyond the last committed value are read;
+    /// with `mode` `overwrite` all are, and incremental loads can go on from there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
-    /// With `mode` `incremental`: rows whose cursor lies within this distance (seconds for times, units for numbers) of
+    /// With `mode` `incremental`: where to begin if the table has rows, but none by this cursor from this source: a value
+    /// of the cursor, or `beginning`. Without it such a load is refused, as its rows may be there already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor_start: Option<String>,
+    /// With `cursor`: rows whose cursor lies within this distance (seconds for times, units for numbers) of
     /// the newest one are left for the next run, so that late commits of the source are not missed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lag: Option<f64>,
@@ -172,13 +185,17 @@ impl Target {
         let incremental = self.mode == LoadMode::Incremental;
         match (incremental, &self.cursor) {
             (true, None) => fault("cursor", Code::MissingField, "`mode` `incremental` needs a `cursor` column".into()),
-            (false, Some(_)) => {
-                fault("cursor", Code::ConflictingFields, "`cursor` goes with `mode` `incremental` only".into());
+            (false, Some(_)) if self.mode != LoadMode::Overwrite => {
+                let detail = "goes with `mode` `incremental` or `overwrite`";
+                fault("cursor", Code::ConflictingFields, detail.into());
             }
             _ => {}
         }
-        if self.lag.is_some() && !incremental {
-            fault("lag", Code::ConflictingFields, "`lag` goes with `mode` `incremental` only".into());
+        if self.cursor_start.is_some() && !incremental {
+            fault("cursor_start", Code::ConflictingFields, "goes with `mode` `incremental` only".into());
+        }
+        if self.lag.is_some() && self.cursor.is_none() {
+            fault("lag", Code::ConflictingFields, "goes with `cursor` only".into());
         }
         if self.lag.is_some_and(|lag| !(lag >= 0.0 && lag.is_finite())) {
             fault("lag", Code::InvalidField, "must not be negative".into());

@@ -34,12 +34,10 @@ impl JobSpec {
     /// [`Code::InvalidJson`], [`Code::EmptyBody`] or every wrong field at once.
     pub fn from_body(kind: &str, body: &[u8]) -> Result<Self> {
         let value = read_json(body)?;
-        let spec = match kind.strip_prefix("load.") {
-            Some(source) => Self::Load(LoadSpec::from_request(source, value)?),
-            None => return Err(Error::new(Code::NotFound, format!("there is no job kind `{kind}`"))),
-        };
-        spec.validate()?;
-        Ok(spec)
+        match kind.strip_prefix("load.") {
+            Some(source) => LoadSpec::from_request(source, value).map(Self::Load),
+            None => Err(Error::new(Code::NotFound, format!("there is no job kind `{kind}`"))),
+        }
     }
 
     /// The JSON Schema (2020-12) of the request body of a kind.
@@ -70,18 +68,6 @@ impl JobSpec {
         match self {
             Self::Load(load) => Some(format!("{}.{}", load.target().namespace, load.target().table_name)),
         }
-    }
-
-    /// Finds what is wrong without any I/O.
-    ///
-    /// # Errors
-    /// Every wrong field at once.
-    pub fn validate(&self) -> Result<()> {
-        let mut wrong = self.options().check();
-        match self {
-            Self::Load(load) => wrong.extend(load.check()),
-        }
-        if wrong.is_empty() { Ok(()) } else { Err(Error::fields(wrong)) }
     }
 
     /// The request as it is shown: secrets are `***`.

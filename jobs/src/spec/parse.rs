@@ -1,7 +1,7 @@
 //! Strict reading of request bodies: every wrong field is named at once, in either spelling.
 //!
 //! The same JSON Schema that the OpenAPI document shows decides, so the two cannot differ.
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use schemars::{JsonSchema, generate::SchemaSettings};
@@ -33,12 +33,16 @@ pub fn read_json(body: &[u8]) -> Result<Value> {
     }
 }
 
-/// Reads a request of a known shape: `camelCase` spellings are taken as the `snake_case` ones, then the schema decides.
+/// Reads a request of a known shape: `camelCase` spellings are taken as the `snake_case` ones, then the schema decides, and
+/// `check` on what the schema cannot say.
 ///
 /// # Errors
 /// Every wrong field at once: [`Code::UnknownField`], [`Code::MissingField`], [`Code::InvalidField`],
 /// [`Code::ConflictingFields`].
-pub fn read_request<T: DeserializeOwned + JsonSchema>(mut value: Value) -> Result<T> {
+pub fn read_request<T: DeserializeOwned + JsonSchema>(
+    mut value: Value,
+    check: impl Fn(&T) -> Vec<FieldError>,
+) -> Result<T> {
     let Value::Object(fields) = &mut value else {
         return Err(Error::new(Code::InvalidField, "the body must be a JSON object"));
     };
@@ -53,10 +57,33 @@ pub fn read_request<T: DeserializeOwned + JsonSchema>(mut value: Value) -> Resul
         describe(&error, &mut wrong);
     }
     refuse_control_characters(&value, String::new(), &mut wrong);
-    if !wrong.is_empty() {
-        return Err(Error::fields(wrong));
+    if wrong.is_empty() {
+        let request = serde_json::from_value(value).map_err(|e| Error::field("", Code::InvalidField, e.to_string()))?;
+        wrong = check(&request);
+        return if wrong.is_empty() { Ok(request) } else { Err(Error::fields(wrong)) };
     }
-    serde_json::from_value(value).map_err(|e| Error::field("", Code::InvalidField, e.to_string()))
+    // What the schema has refused is left out, so that the other fields are checked too and all faults told at once.
+    if let Ok(rest) = serde_json::from_value(without(value, &schema, &wrong)) {
+        let known: HashSet<String> = wrong.iter().map(|fault| top(&fault.field).to_owned()).collect();
+        wrong.extend(check(&rest).into_iter().filter(|fault| !known.contains(top(&fault.field))));
+    }
+    Err(Error::fields(wrong))
+}
+
+/// The name of the body's field in which `path` lies.
+fn top(path: &str) -> &str {
+    path.split('.').next().unwrap_or_default()
+}
+
+/// A body without its wrong fields; required ones get a text that passes.
+fn without(mut value: Value, schema: &Value, wrong: &[FieldError]) -> Value {
+    if let Value::Object(fields) = &mut value {
+        wrong.iter().for_each(|fault| drop(fields.remove(top(&fault.field))));
+        for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            fields.entry(name).or_insert_with(|| "x".into());
+        }
+    }
+    value
 }
 
 /// The JSON Schema of a request: one flat object without unknown fields.

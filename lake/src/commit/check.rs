@@ -1,10 +1,9 @@
 //! What must hold for written files to be published on the table as it is now.
 use iceberg::spec::{NestedField, PartitionSpec, PartitionSpecRef, TableMetadata, Type};
 
-use super::CursorMove;
 use crate::{
     Error, Kind, Result, Target,
-    schema::{Base, Plan, cursor, plan},
+    schema::{Base, Plan, plan},
 };
 
 /// The plan for the table as it is now, to which the files written for an earlier state still fit.
@@ -49,21 +48,4 @@ fn still_fits(written: &NestedField, now: &NestedField) -> bool {
         _ => false,
     };
     kind && written.name == now.name && (written.required || !now.required)
-}
-
-/// The cursor that the rows were read from must still be the table's.
-pub(super) fn check_cursor(step: Option<&CursorMove>, now: Option<&Base>) -> Result<()> {
-    let Some(step) = step else { return Ok(()) };
-    let found = now.and_then(|base| cursor(&base.metadata, &step.column));
-    if found == step.from {
-        return Ok(());
-    }
-    let show = |value: Option<&String>| value.map_or_else(|| "nothing".to_owned(), |value| format!("`{value}`"));
-    let message = format!(
-        "the cursor of column `{}` was {} when the rows were read and is {} now",
-        step.column,
-        show(step.from.as_ref()),
-        show(found.as_ref())
-    );
-    Err(Error::new(Kind::CursorMoved, message))
 }

@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use super::{
     Change, Committed, Guard, OPERATION,
-    check::{check_cursor, rebase, spec_of_files},
+    check::{rebase, spec_of_files},
+    cursor::{self, Cursors},
     find,
     snapshot::{Builder, Held, Written, added_paths, metadata_path, next_metadata},
 };
@@ -108,13 +109,13 @@ impl Commit<'_> {
             return self.found(&snapshot, now).await.map(Some);
         }
         self.settle(now.as_ref()).await;
-        check_cursor(self.guard.cursor.as_ref(), now.as_ref())?;
+        let cursors = cursor::moved(self.guard.cursor.as_ref(), self.change, now.as_ref())?;
         let plan = rebase(self.target, now.as_ref())?;
-        if self.is_idle(now.as_ref()).await? {
+        if self.is_idle(now.as_ref(), cursors.is_some()).await? {
             return Ok(Some(Committed::nothing()));
         }
         let mut written = Written::default();
-        let tried = match self.build(now, plan, &mut written).await {
+        let tried = match self.build(now, plan, cursors.as_ref(), &mut written).await {
             Ok((base, location, expired, committed)) => Try { base, location, written, expired, committed },
             Err(error) => {
                 self.remove(&written).await;
@@ -175,11 +176,11 @@ impl Commit<'_> {
         Ok(tried.committed)
     }
 
-    /// Whether there is nothing to change.
-    async fn is_idle(&self, now: Option<&Base>) -> Result<bool> {
+    /// Whether there is nothing to change; `moves` says whether the cursors are.
+    async fn is_idle(&self, now: Option<&Base>, moves: bool) -> Result<bool> {
         let Some(now) = now.filter(|_| self.files.is_empty()) else { return Ok(false) };
         let io = self.lake.storage.io();
-        Ok(self.change == Change::Append || Held::of(&now.metadata, io).await?.manifests.is_empty())
+        Ok(self.change == Change::Append || !moves && Held::of(&now.metadata, io).await?.manifests.is_empty())
     }
 
     /// Writes everything but the pointer.
@@ -187,6 +188,7 @@ impl Commit<'_> {
         &mut self,
         now: Option<Base>,
         plan: Plan,
+        cursors: Option<&Cursors>,
         written: &mut Written,
     ) -> Result<(Option<String>, String, Vec<String>, Committed)> {
         let (base, metadata) = match (now, &self.target.plan.creates, plan.creates) {
@@ -199,18 +201,19 @@ impl Commit<'_> {
             }
         };
         let table = metadata.location().to_owned();
+        let properties = properties(cursors);
         let snapshot = if base.is_none() && self.files.is_empty() {
             None
         } else {
             let spec = spec_of_files(self.target, &metadata).unwrap_or(&self.target.plan.partition).clone();
             self.builder.added(&format!("{table}/metadata"), &self.target.file_schema, &spec).await?;
-            let (id, entries) = (plan.schema.schema_id(), self.entries());
+            let (id, entries) = (plan.schema.schema_id(), self.entries(&properties));
             Some(self.builder.snapshot(&metadata, id, self.change, entries, self.attempt, written).await?)
         };
         let committed =
             snapshot.clone().map(SnapshotRef::new).map_or_else(Committed::nothing, |s| Committed::of(&s, false));
         let schema = (plan.evolves && base.is_some()).then_some(&plan.schema);
-        let (next, mut expired) = next_metadata(metadata, base.clone(), schema, self.properties(), snapshot)?;
+        let (next, mut expired) = next_metadata(metadata, base.clone(), schema, properties, snapshot)?;
         if next.properties().get("write.metadata.delete-after-commit.enabled").is_none_or(|value| value != "true") {
             expired.clear();
         }
@@ -222,16 +225,11 @@ impl Commit<'_> {
         Ok((base, location, expired, committed))
     }
 
-    fn entries(&self) -> HashMap<String, String> {
+    fn entries(&self, properties: &HashMap<String, String>) -> HashMap<String, String> {
         let mut entries: HashMap<_, _> = self.guard.summary.clone().into_iter().collect();
-        entries.extend(self.properties());
+        entries.extend(properties.clone());
         entries.insert(OPERATION.to_owned(), self.guard.operation.clone());
         entries
-    }
-
-    /// The table properties that the commit sets: the cursor.
-    fn properties(&self) -> HashMap<String, String> {
-        self.guard.cursor.iter().map(|step| (step.key(), step.to.clone())).collect()
     }
 
     /// The operation is in the table: by a swap of ours whose answer was lost, or by an earlier attempt.
@@ -290,4 +288,10 @@ impl Commit<'_> {
         let most = WAIT_MS.0.saturating_mul(1 << self.attempt.min(10)).min(WAIT_MS.1);
         tokio::time::sleep(Duration::from_millis(rand::random_range(WAIT_MS.0 / 2..=most))).await;
     }
+}
+
+/// The table properties that a commit sets, which its summary repeats: the cursors, if they move.
+fn properties(cursors: Option<&Cursors>) -> HashMap<String, String> {
+    let text = cursors.map(|cursors| serde_json::json!(cursors).to_string());
+    text.map(|text| (cursor::KEY.to_owned(), text)).into_iter().collect()
 }

@@ -1,5 +1,6 @@
 //! The commit engine: one snapshot per operation, whatever races with it.
 mod check;
+mod cursor;
 mod engine;
 mod snapshot;
 mod summary;
@@ -8,6 +9,8 @@ use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
 
 use iceberg::spec::{SnapshotRef, TableMetadata};
 
+pub(crate) use cursor::cursors;
+pub use cursor::{Cursor, CursorMove, Cursors};
 pub(crate) use engine::commit;
 pub(crate) use snapshot::added_paths;
 
@@ -21,24 +24,6 @@ pub enum Change {
     Append,
     /// The rows that are there go, in the same snapshot.
     Overwrite,
-}
-
-/// An incremental load's step: the table's cursor must still be `from`, and becomes `to` with the data.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CursorMove {
-    /// The cursor column.
-    pub column: String,
-    /// The value that the read started from; `None` for the first load.
-    pub from: Option<String>,
-    /// The highest value read.
-    pub to: String,
-}
-
-impl CursorMove {
-    /// The name of its summary entry and table property.
-    pub(crate) fn key(&self) -> String {
-        format!("icehaul.cursor.{}", self.column)
-    }
 }
 
 /// The answer to "may I commit now?", asked right before each compare-and-swap.

@@ -8,8 +8,8 @@ use arrow_schema::SchemaRef;
 
 pub use partition::PartitionField;
 pub(crate) use plan::{Plan, plan};
+pub(crate) use target::Base;
 pub use target::Target;
-pub(crate) use target::{Base, cursor};
 pub(crate) use types::primitive;
 
 use crate::{Compression, TableName};

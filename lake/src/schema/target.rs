@@ -45,12 +45,6 @@ impl Target {
         Ok(TableWriter::new(self.layout.clone(), prefix, split))
     }
 
-    /// The committed cursor of the column: the newest one along the history of the current snapshot.
-    #[must_use]
-    pub fn cursor(&self, column: &str) -> Option<String> {
-        cursor(&self.base.as_ref()?.metadata, column)
-    }
-
     /// Whether the table exists already.
     #[must_use]
     pub fn exists(&self) -> bool {
@@ -84,15 +78,4 @@ fn file_schema(plan: &Plan, spec: &TableSpec) -> Result<Schema> {
     let written = fields.filter(|f| sources.contains(&f.id) || spec.schema.field_with_name(&f.name).is_ok());
     let schema = Schema::builder().with_schema_id(plan.schema.schema_id()).with_fields(written.cloned()).build();
     schema.map_err(|e| crate::Error::new(crate::Kind::Internal, "no schema for the files").caused_by(e))
-}
-
-/// The newest cursor along the ancestors of the current snapshot, else the table's property.
-pub(crate) fn cursor(metadata: &TableMetadata, column: &str) -> Option<String> {
-    let key = format!("icehaul.cursor.{column}");
-    let parent = |snapshot: &iceberg::spec::SnapshotRef| {
-        snapshot.parent_snapshot_id().and_then(|id| metadata.snapshot_by_id(id).cloned())
-    };
-    let mut ancestors = std::iter::successors(metadata.current_snapshot().cloned(), parent);
-    let newest = ancestors.find_map(|snapshot| snapshot.summary().additional_properties.get(&key).cloned());
-    newest.or_else(|| metadata.properties().get(&key).cloned())
 }

@@ -1,7 +1,7 @@
 //! What a commit leaves in the table, and what it leaves on disk.
 use std::{collections::BTreeSet, sync::Arc};
 
-use icehaul_lake::{CatalogConfig, Change, CursorMove, Guard, Kind, Lake, WrittenFile};
+use icehaul_lake::{CatalogConfig, Change, Cursor, CursorMove, Guard, Kind, Lake, WrittenFile};
 
 use crate::help::{Fixture, guard, load, name, rows, spec, write};
 
@@ -85,24 +85,30 @@ async fn a_refused_commit_leaves_nothing() {
 async fn a_cursor_moves_only_from_where_it_was_read() {
     let f = Fixture::sqlite().await;
     let rows = rows(0..10);
+    let at = |value: &str| Cursor { column: "id".into(), value: value.into() };
+    let cursors = async || f.lake.cursors(&name("raw.t")).await.expect("cursors").0;
     let step = async |operation: &str, from: Option<&str>, to: &str| {
         let target = f.lake.prepare(spec("raw.t", &rows)).await.expect("prepare");
-        let seen = target.cursor("id");
+        let seen = cursors().await.remove("db#t").map(|cursor| cursor.value);
         let files = write(&target, operation, std::slice::from_ref(&rows)).await.expect("write");
-        let cursor = Some(CursorMove { column: "id".into(), from: from.map(str::to_owned), to: to.into() });
+        let cursor = Some(CursorMove { source: "db#t".into(), from: from.map(at), to: at(to) });
         let done = f.lake.commit(&target, files, Change::Append, &Guard { cursor, ..guard(operation) }).await;
         if done.is_err() {
             target.discard_prefix(operation).await;
         }
-        (seen, done.map(|done| done.summary["icehaul.cursor.id"].clone()).map_err(|error| error.kind()))
+        (seen, done.map(|done| done.summary["icehaul.cursors"].clone()).map_err(|error| error.kind()))
     };
     assert_eq!(step("a", Some("1"), "9").await, (None, Err(Kind::CursorMoved)));
-    assert_eq!(step("b", None, "9").await, (None, Ok("9".into())));
+    let kept = |value: &str| format!("{{\"db#t\":{{\"column\":\"id\",\"value\":\"{value}\"}}}}");
+    assert_eq!(step("b", None, "9").await, (None, Ok(kept("9"))));
     assert_eq!(step("c", None, "9").await, (Some("9".into()), Err(Kind::CursorMoved)));
     load(&f.lake, spec("raw.t", &rows), &rows, Change::Append, "d").await.expect("without a cursor");
-    assert_eq!(step("e", Some("9"), "12").await, (Some("9".into()), Ok("12".into())));
+    assert_eq!(step("e", Some("9"), "12").await, (Some("9".into()), Ok(kept("12"))));
     let table = f.lake.table(&name("raw.t")).await.expect("table");
-    assert_eq!(table.metadata().properties()["icehaul.cursor.id"], "12");
+    assert_eq!(table.metadata().properties()["icehaul.cursors"], kept("12"));
+    load(&f.lake, spec("raw.t", &rows), &rows, Change::Overwrite, "f").await.expect("an overwrite");
+    assert_eq!(cursors().await.len(), 0, "the rows that the cursor stood for are gone");
+    assert_eq!(step("g", None, "3").await, (None, Ok(kept("3"))));
     f.assert_no_strays("raw.t").await;
 }
 

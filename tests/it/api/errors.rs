@@ -120,7 +120,9 @@ async fn addresses_parameters_and_headers_that_are_wrong() {
         let what = format!("{method} {path}{}", if headers.is_empty() { "" } else { " (with headers)" });
         seen += &shape(&what, &stand.send(request(method, path, headers, Body::empty())).await);
     }
-    for (what, header) in [("a foreign name", ("host", "evil.test")), ("a foreign page", ("origin", "http://evil.test"))] {
+    for (what, header) in
+        [("a foreign name", ("host", "evil.test")), ("a foreign page", ("origin", "http://evil.test"))]
+    {
         let path = "/api/v1/jobs/0197c2a0-0000-7000-8000-000000000000/cancel";
         seen += &shape(what, &stand.send(request("POST", path, &[header], Body::empty())).await);
     }

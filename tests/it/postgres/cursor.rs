@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Loaded, ctx, load, numbers, spec};
 
 async fn beyond(db: &Database, fields: Value, column: &str, after: Option<&str>, lag: Option<f64>) -> Result<Loaded> {
-    let cursor = CursorWish { column: column.into(), after: after.map(Into::into), lag };
+    let cursor = CursorWish { column: column.into(), after: after.map(Into::into), lag, nulls: false };
     load(&spec(db, fields), &ctx(), &Wish { cursor: Some(cursor) }).await
 }
 
@@ -19,14 +19,12 @@ async fn three_loads(db: &Database, column: &str, more: &str) {
         db.run("delete from t where id > 100").await;
         let first = beyond(db, fields.clone(), column, None, None).await.expect("a first load");
         assert_eq!(numbers(&first, "id"), (1..=100).collect::<Vec<i64>>(), "{column}");
-        let step = first.plan.cursor.expect("a step");
-        assert_eq!((step.column.as_str(), step.from), (column, None));
+        let newest = first.plan.cursor.expect("a value");
         db.run(more).await;
-        let second = beyond(db, fields.clone(), column, Some(&step.to), None).await.expect("a second load");
+        let second = beyond(db, fields.clone(), column, Some(&newest), None).await.expect("a second load");
         assert_eq!(numbers(&second, "id"), (101..=110).collect::<Vec<i64>>(), "{column}");
-        let next = second.plan.cursor.expect("a step");
-        assert_eq!(next.from.as_deref(), Some(step.to.as_str()));
-        let third = beyond(db, fields, column, Some(&next.to), None).await.expect("a third load");
+        let next = second.plan.cursor.expect("a value");
+        let third = beyond(db, fields, column, Some(&next), None).await.expect("a third load");
         assert_eq!((third.rows(), third.plan.cursor, third.plan.splits.len()), (0, None, 1), "{column}");
     }
 }
@@ -55,7 +53,7 @@ async fn a_lag_leaves_the_newest_rows_for_later() {
     for (column, lag, last) in [("id", 10.0, 90), ("n", 9.5, 90), ("d", 86_400.0 * 3.0, 97), ("tz", 90.0, 98)] {
         let loaded = beyond(&db, json!({"table": "t"}), column, None, Some(lag)).await.expect("rows");
         assert_eq!(numbers(&loaded, "id"), (1..=last).collect::<Vec<i64>>(), "{column}");
-        let to = loaded.plan.cursor.expect("a step").to;
+        let to = loaded.plan.cursor.expect("a value");
         let again = beyond(&db, json!({"table": "t"}), column, Some(&to), Some(lag)).await.expect("nothing");
         assert_eq!((again.rows(), again.plan.cursor), (0, None), "{column}");
     }
@@ -69,6 +67,9 @@ async fn rows_without_a_cursor_value_are_told() {
     assert_eq!(loaded.rows(), 90);
     let note = loaded.plan.type_notes.iter().find(|note| note.column == "c").expect("a note");
     assert!(note.note.starts_with("10 rows have no value"), "{}", note.note);
+    let all = Wish { cursor: Some(CursorWish { column: "c".into(), nulls: true, ..CursorWish::default() }) };
+    let all = load(&spec(&db, json!({"table": "t"})), &ctx(), &all).await.expect("rows");
+    assert_eq!((all.rows(), all.plan.cursor.as_deref()), (100, Some("9")));
     let empty = beyond(&db, json!({"table": "e"}), "c", None, None).await.expect("no rows");
     assert_eq!((empty.rows(), empty.plan.cursor), (0, None));
 }

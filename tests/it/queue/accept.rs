@@ -38,11 +38,11 @@ async fn the_document_shows_what_was_accepted() {
 async fn a_repeated_call_adds_nothing() {
     let bed = bed().await;
     let job = new_job();
-    assert_eq!(bed.queue.enqueue(&job).await.expect("first"), Accepted::New);
-    assert_eq!(bed.queue.enqueue(&job).await.expect("again"), Accepted::New);
+    assert!(matches!(bed.queue.enqueue(&job).await.expect("first"), Accepted::New(_)));
+    assert!(matches!(bed.queue.enqueue(&job).await.expect("again"), Accepted::New(_)));
     assert_eq!(bed.counted().await, 1);
     assert_eq!(bed.claim(10).await.len(), 1);
-    assert_eq!(bed.queue.enqueue(&job).await.expect("late"), Accepted::New);
+    assert!(matches!(bed.queue.enqueue(&job).await.expect("late"), Accepted::New(_)));
     assert_eq!(bed.status(job.id).await, Status::Running);
 }
 
@@ -55,8 +55,8 @@ async fn an_idempotency_key_gives_the_first_job_back() {
         job
     };
     let first = with_key("aa");
-    assert_eq!(bed.queue.enqueue(&first).await.expect("first"), Accepted::New);
-    assert_eq!(bed.queue.enqueue(&first).await.expect("repeated"), Accepted::New);
+    assert!(matches!(bed.queue.enqueue(&first).await.expect("first"), Accepted::New(_)));
+    assert!(matches!(bed.queue.enqueue(&first).await.expect("repeated"), Accepted::New(_)));
     assert_eq!(bed.queue.enqueue(&with_key("aa")).await.expect("same"), Accepted::Replayed(first.id));
     let conflict = bed.queue.enqueue(&with_key("bb")).await.expect_err("other request");
     assert_eq!(conflict.code(), Code::IdempotencyConflict);
@@ -76,7 +76,7 @@ async fn a_hundred_callers_with_one_key_make_one_job() {
         })
     });
     let answers: Vec<_> = futures::future::join_all(calls).await.into_iter().map(|call| call.expect("call")).collect();
-    let new: Vec<_> = answers.iter().filter(|(_, answer)| *answer == Accepted::New).collect();
+    let new: Vec<_> = answers.iter().filter(|(_, answer)| matches!(answer, Accepted::New(_))).collect();
     assert_eq!(new.len(), 1);
     assert!(answers.iter().all(|(id, answer)| id == &new[0].0 || *answer == Accepted::Replayed(new[0].0)));
 }
@@ -91,7 +91,7 @@ async fn an_idempotency_key_ends() {
     };
     bed.queue.enqueue(&keyed()).await.expect("first");
     let until = tokio::time::Instant::now() + Duration::from_secs(5);
-    while bed.queue.enqueue(&keyed()).await.expect("again") != Accepted::New {
+    while !matches!(bed.queue.enqueue(&keyed()).await.expect("again"), Accepted::New(_)) {
         assert!(tokio::time::Instant::now() < until, "the key is kept for ever");
     }
 }
@@ -127,7 +127,7 @@ async fn a_redis_that_is_away_is_said_and_heals() {
     assert_eq!(early.ping().await.expect_err("away").code(), Code::QueueUnavailable);
     bed.redis.start_again().expect("start");
     let job = new_job();
-    assert_eq!(early.enqueue(&job).await.expect("back"), Accepted::New);
+    assert!(matches!(early.enqueue(&job).await.expect("back"), Accepted::New(_)));
     assert_eq!(bed.queue.get(job.id).await.expect("healed").status, Status::Queued);
 }
 

@@ -1,8 +1,9 @@
 -- Accepts a job. ARGV: id, head (JSON), spec, payload, max attempts, start (ms or ''), most waiting jobs,
 -- idempotency key or '', hash of the request, how long the key is kept (ms).
--- Gives {'new'}, {'replayed', id}, {'conflict', id} or {'full'}.
+-- Gives {'new', when (ms)}, {'replayed', id}, {'conflict', id} or {'full'}.
 local id, kept = ARGV[1], ARGV[8] ~= '' and P .. 'idempotency:' .. ARGV[8]
-if redis.call('EXISTS', key(id)) == 1 then return { 'new' } end
+local known = redis.call('HGET', key(id), 'head')
+if known then return { 'new', cjson.decode(known).created } end
 if kept then
   local hash, first = string.match(redis.call('GET', kept) or '', '^(%S*) (.+)$')
   if first then return { hash == ARGV[9] and 'replayed' or 'conflict', first } end
@@ -24,4 +25,4 @@ redis.call('ZADD', index(job.head, job.status), now, id)
 for _, listing in ipairs(listings(job.head)) do redis.call('ZADD', listing, now, id) end
 if kept then redis.call('SET', kept, ARGV[9] .. ' ' .. id, 'PX', ARGV[10]) end
 if job.status == 'queued' then ready(job) else delay(job, start) end
-return { 'new' }
+return { 'new', now }

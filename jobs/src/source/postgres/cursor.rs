@@ -1,5 +1,4 @@
 //! Incremental reads: what is new, within one snapshot.
-use icehaul_lake::CursorMove;
 use tokio_postgres::types::Type;
 
 use super::{
@@ -16,7 +15,8 @@ use crate::{
 /// What an incremental read takes.
 pub(super) enum Found {
     /// The rows that fulfil `filter`.
-    Rows { filter: String, step: CursorMove, note: Option<TypeNote> },
+    /// `to` is the newest value.
+    Rows { filter: String, to: String, note: Option<TypeNote> },
     /// None.
     Nothing,
 }
@@ -103,7 +103,6 @@ pub(super) async fn find(
     );
     let Some(to) = session.text(&newest).await? else { return Ok(Found::Nothing) };
     let upper = format!("{key} <= {}", order.value(&to));
-    let step = |from| CursorMove { column: wish.column.clone(), from, to: to.clone() };
     match &wish.after {
         Some(after) => {
             let (after_value, to_value) = (order.value(after), order.value(&to));
@@ -112,10 +111,11 @@ pub(super) async fn find(
                 None => Found::Nothing,
                 Some(_) => {
                     let filter = format!("{key} > {after_value} AND {upper}");
-                    Found::Rows { filter, step: step(Some(after.clone())), note: None }
+                    Found::Rows { filter, to, note: None }
                 }
             })
         }
+        None if wish.nulls => Ok(Found::Rows { filter: format!("({upper} OR {column} IS NULL)"), to, note: None }),
         None => {
             let unread = format!("SELECT pg_catalog.count(*)::pg_catalog.text FROM {from} WHERE {column} IS NULL");
             let unread = session.text(&unread).await?.filter(|count| count != "0");
@@ -125,7 +125,7 @@ pub(super) async fn find(
                 table_type: order.ty.to_owned(),
                 note: format!("{count} rows have no value in the cursor column and were not read"),
             });
-            Ok(Found::Rows { filter: upper, step: step(None), note })
+            Ok(Found::Rows { filter: upper, to, note })
         }
     }
 }

@@ -93,6 +93,14 @@ impl Source for Postgres {
         self.password.iter_mut().collect()
     }
 
+    fn connection(&self) -> Option<&str> {
+        self.connection.as_deref()
+    }
+
+    fn cursor_source(&self, ctx: &Ctx) -> Result<Option<String>> {
+        request::cursor_source(self, ctx).map(Some)
+    }
+
     async fn plan(&self, ctx: &Ctx, wish: &Wish) -> Result<Plan> {
         ctx.stop.or(plan::plan(self, ctx, wish)).await
     }

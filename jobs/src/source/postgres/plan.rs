@@ -103,9 +103,9 @@ impl<'a> Planner<'a> {
             let types: Vec<_> = columns.iter().map(|(name, ty, _)| (name.clone(), ty.clone())).collect();
             match cursor::find(&mut self.session, &select.base, &types, cursor).await? {
                 Found::Nothing => parts = vec![Part::Nothing],
-                Found::Rows { filter, step: found, note } => {
+                Found::Rows { filter, to, note } => {
                     select.filter = Some(filter);
-                    step = Some(found);
+                    step = Some(to);
                     notes.extend(note);
                 }
             }

@@ -1,10 +1,12 @@
 //! The request's fields: what is wrong with them, and the endpoint that they name.
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
+
 use super::{
     Postgres,
     connect::Endpoint,
-    sql::{TableRef, single_statement},
+    sql::{TableRef, begins_as_query, single_statement},
 };
 use crate::{Code, Ctx, Error, FieldError, Result, config::Connection};
 
@@ -85,7 +87,7 @@ impl Faults {
         self.text("table", source.table.as_deref(), 2 * MAX_NAME);
         self.text("where", source.condition.as_deref(), MAX_SQL);
         let query = source.query.as_deref().filter(|q| !q.trim().is_empty());
-        if query.is_some_and(|query| single_statement(query).is_none()) {
+        if query.is_some_and(|query| !single_statement(query).is_some_and(begins_as_query)) {
             self.add("query", Code::QueryNotAllowed, "must be one statement: a SELECT, VALUES, TABLE or WITH");
         }
         if let Some(Err(why)) = source.table.as_deref().filter(|t| !t.trim().is_empty()).map(TableRef::parse) {
@@ -159,6 +161,17 @@ impl Postgres {
             ..common
         })
     }
+}
+
+/// Server, database, table and condition, or query: other rows have another cursor.
+pub(super) fn cursor_source(source: &Postgres, ctx: &Ctx) -> Result<String> {
+    let origin = source.endpoint(ctx)?.origin();
+    let digest = |text: &str| crate::secret::encode_hex(&Sha256::digest(text.trim().as_bytes())[..8]);
+    Ok(match (&source.table, &source.condition, &source.query) {
+        (Some(table), None, _) => format!("{origin}#{table}"),
+        (Some(table), Some(condition), _) => format!("{origin}#{table}?{}", digest(condition)),
+        (None, _, query) => format!("{origin}?{}", digest(query.as_deref().unwrap_or_default())),
+    })
 }
 
 fn seconds(seconds: f64) -> Duration {

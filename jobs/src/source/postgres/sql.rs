@@ -92,6 +92,22 @@ pub(super) fn single_statement(sql: &str) -> Option<&str> {
     (end > 0).then(|| &sql[..end])
 }
 
+/// Whether a statement begins as one that reads. What it does within is up to the server's read-only transaction.
+pub(super) fn begins_as_query(statement: &str) -> bool {
+    let bytes = statement.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        let next = skip_token(statement, at);
+        match &bytes[at..next] {
+            [b'(' | b' ' | b'\t' | b'\r' | b'\n' | 0x0b | 0x0c] | [b'-', b'-', ..] | [b'/', b'*', ..] => at = next,
+            word => {
+                return ["select", "with", "values", "table"].iter().any(|w| word.eq_ignore_ascii_case(w.as_bytes()));
+            }
+        }
+    }
+    false
+}
+
 /// Where the token that begins at `at` ends: a string, a quoted name, a comment, a word, or one character.
 fn skip_token(sql: &str, at: usize) -> usize {
     let bytes = sql.as_bytes();
@@ -178,6 +194,16 @@ mod tests {
             ("select $", Some("select $")),
         ] {
             assert_eq!(single_statement(sql), one, "{sql}");
+        }
+    }
+
+    #[test]
+    fn queries_are_told_from_orders() {
+        for query in ["select 1", "/* a */ -- b\n ((SELECT 1))", "With x as (select 1) table x", "VALUES (1)"] {
+            assert!(begins_as_query(query), "{query}");
+        }
+        for order in ["delete from t", "selected", "-- select 1", "copy t to stdout", "\"select\"", "begin"] {
+            assert!(!begins_as_query(order), "{order}");
         }
     }
 
