@@ -1,5 +1,5 @@
 //! The request's fields: what is wrong with them, and the endpoint that they name.
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use serde::{Deserialize, de::IntoDeserializer};
 use sha2::{Digest, Sha256};
@@ -15,6 +15,8 @@ const DEFAULT_PORT: u16 = 5432;
 /// The longest names and texts, in bytes.
 const MAX_NAME: usize = 255;
 const MAX_SQL: usize = 1 << 20;
+/// The most columns of a PostgreSQL table or view.
+const MAX_COLUMNS: usize = 1664;
 /// The longest `statement_timeout_seconds`: the server counts milliseconds in 31 bits.
 const MAX_TIMEOUT: f64 = 2_147_483.0;
 
@@ -100,9 +102,13 @@ impl Faults {
         if source.table.is_none() && !source.columns.is_empty() {
             self.add("columns", Code::ConflictingFields, "goes with `table` only");
         }
-        for (n, column) in source.columns.iter().enumerate() {
+        if source.columns.len() > MAX_COLUMNS {
+            self.add("columns", Code::TooManyColumns, &format!("must have at most {MAX_COLUMNS} names"));
+        }
+        let mut seen = HashSet::new();
+        for (n, column) in source.columns.iter().take(MAX_COLUMNS).enumerate() {
             self.text(&format!("columns.{n}"), Some(column), MAX_NAME);
-            if source.columns[..n].contains(column) {
+            if !seen.insert(column) {
                 self.add(&format!("columns.{n}"), Code::DuplicateColumn, "is named twice");
             }
         }
