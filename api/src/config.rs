@@ -1,14 +1,18 @@
 //! The API's part of the configuration.
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{SocketAddr, ToSocketAddrs},
+    time::Duration,
+};
 
 use icehaul_jobs::{Code, Error};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 /// The API's part of the configuration (`api`).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ApiConfig {
-    /// The address to listen on.
+    /// The address to listen on; its host may be a name.
+    #[serde(deserialize_with = "read_address")]
     pub bind: SocketAddr,
     /// The host names that requests may call this service by, beside its address. Empty: on loopback only `localhost` and
     /// loopback addresses, elsewhere any.
@@ -49,6 +53,21 @@ impl ApiConfig {
     pub(crate) fn query_timeout(&self) -> Duration {
         seconds(self.query_timeout_seconds)
     }
+}
+
+/// Reads an address such as `127.0.0.1:8080` or `localhost:8080`; of several that a name means, IPv4 first.
+///
+/// # Errors
+/// A sentence that repeats it.
+pub fn address(text: &str) -> std::result::Result<SocketAddr, String> {
+    let wrong = |why: String| format!("`{text}` must be an address and a port, such as 127.0.0.1:8080 ({why})");
+    let found: Vec<_> = text.to_socket_addrs().map_err(|e| wrong(e.to_string()))?.collect();
+    let first = found.iter().find(|one| one.is_ipv4()).or(found.first());
+    first.copied().ok_or_else(|| wrong("it has none".into()))
+}
+
+fn read_address<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<SocketAddr, D::Error> {
+    address(&String::deserialize(from)?).map_err(D::Error::custom)
 }
 
 /// Seconds from a configuration or request; nonsense (negative, NaN) is no time at all.

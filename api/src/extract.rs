@@ -48,7 +48,7 @@ fn params<T: DeserializeOwned + JsonSchema>(query: &str) -> Result<T> {
     })
 }
 
-/// The text as a number where the schema asks for one; what is none stays text, for the schema to refuse.
+/// The text as a number or truth value where the schema asks for one; what is none stays text, for the schema to refuse.
 fn typed(schema: &Value, text: String) -> Value {
     let is = |name: &str| match &schema["type"] {
         Value::Array(types) => types.iter().any(|one| one == name),
@@ -56,6 +56,9 @@ fn typed(schema: &Value, text: String) -> Value {
     };
     if is("integer") {
         return text.parse::<i64>().map_or_else(|_| text.into(), Value::from);
+    }
+    if is("boolean") {
+        return text.parse::<bool>().map_or_else(|_| text.into(), Value::from);
     }
     text.into()
 }

@@ -15,7 +15,7 @@ mod rows;
 mod serve;
 mod state;
 
-pub use config::{ApiConfig, check_bind};
+pub use config::{ApiConfig, address, check_bind};
 pub use openapi::openapi;
 pub use routes::router;
 pub use serve::serve;

@@ -7,7 +7,7 @@ use arrow_schema::{DataType, SchemaRef, TimeUnit};
 use chrono::{DateTime, SecondsFormat, Utc};
 use futures::StreamExt;
 use icehaul_jobs::{Code, Error};
-use icehaul_lake::Batches;
+use icehaul_lake::{Batches, sql_type_of};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -22,7 +22,7 @@ const EXACT: u64 = (1 << 53) - 1;
 pub(crate) struct ResultColumn {
     /// The name.
     name: String,
-    /// The type, in Arrow's spelling.
+    /// The type, in the spelling of `/schema`.
     #[serde(rename = "type")]
     data_type: String,
 }
@@ -85,7 +85,7 @@ impl ResultSet {
 
 fn columns(schema: &SchemaRef) -> Vec<ResultColumn> {
     let fields = schema.fields().iter();
-    fields.map(|field| ResultColumn { name: field.name().clone(), data_type: field.data_type().to_string() }).collect()
+    fields.map(|field| ResultColumn { name: field.name().clone(), data_type: sql_type_of(field.data_type()) }).collect()
 }
 
 struct Writer {
@@ -336,7 +336,7 @@ mod tests {
         let column = || -> Vec<(&str, ArrayRef)> { vec![("n", Arc::new(Int32Array::from_iter_values(100..200)))] };
         let all = json_of(column(), 100, 10_000).await;
         assert_eq!((&all["row_count"], &all["truncated"]), (&100.into(), &false.into()));
-        assert_eq!(all["columns"], serde_json::json!([{"name": "n", "type": "Int32"}]));
+        assert_eq!(all["columns"], serde_json::json!([{"name": "n", "type": "INT"}]));
         let some = json_of(column(), 99, 10_000).await;
         assert_eq!((&some["row_count"], &some["truncated"]), (&99.into(), &true.into()));
         let few = json_of(column(), 100, 13).await;

@@ -78,7 +78,7 @@ codes! {
     Panicked               "panicked"                 500 Retry::Backoff, "The job's code panicked";
     Timeout                "timeout"                  504 Retry::Backoff, "The job took longer than its timeout";
     UnreadablePayload      "unreadable_payload"       500 Retry::Never,   "The job's payload cannot be read by this worker";
-    SecretUnreadable       "secret_unreadable"        500 Retry::Never,   "The job's sealed secret cannot be opened with this worker's key";
+    SecretUnreadable       "secret_unreadable"        500 Retry::Never,   "A secret cannot be read, or not be opened with this worker's key";
     // Sources.
     ConnectionNotFound     "connection_not_found"     422 Retry::Never,   "No connection has this name";
     SourceUnreachable      "source_unreachable"       502 Retry::Backoff, "The source does not answer";
@@ -86,7 +86,8 @@ codes! {
     TlsError               "tls_error"                502 Retry::Never,   "The source's TLS handshake failed";
     AuthFailed             "auth_failed"              502 Retry::Never,   "The source refused the credentials";
     DatabaseNotFound       "database_not_found"       502 Retry::Never,   "The source has no such database";
-    SourceTableNotFound    "source_table_not_found"   502 Retry::Never,   "The source has no such table or column";
+    SourceTableNotFound    "source_table_not_found"   502 Retry::Never,   "The source has no such table";
+    SourceColumnNotFound   "source_column_not_found"  502 Retry::Never,   "The source has no such column";
     PermissionDenied       "permission_denied"        502 Retry::Never,   "The source's role may not read this";
     RoleTooPowerful        "role_too_powerful"        422 Retry::Never,   "The source's role may do more than read";
     QueryError             "query_error"              422 Retry::Never,   "The source refused the query";

@@ -198,7 +198,11 @@ fn constants(context: &[Vec<jsonschema::ValidationError<'_>>], names: &mut Vec<S
 fn type_names(kind: &TypeKind) -> String {
     match kind {
         TypeKind::Single(one) => one.to_string(),
-        TypeKind::Multiple(several) => several.iter().map(|t| t.to_string()).collect::<Vec<_>>().join(" or "),
+        // Null stands for a field that is left out, which is no advice.
+        TypeKind::Multiple(several) => {
+            let names = several.iter().map(|t| t.to_string()).filter(|name| name != "null");
+            names.collect::<Vec<_>>().join(" or ")
+        }
     }
 }
 

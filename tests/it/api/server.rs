@@ -7,7 +7,7 @@ use axum::{
 };
 use icehaul_api::{ApiConfig, serve};
 use icehaul_jobs::queue::QueueConfig;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -42,8 +42,17 @@ async fn health_and_figures_tell_the_state() {
         assert_eq!(health.status, StatusCode::OK, "{}", health.text());
         let health = health.json();
         assert_eq!(health["dependencies"]["catalog.default"]["status"], "healthy");
-        assert_eq!((&health["status"], &health["dependencies"]["workers"]), (&json!("healthy"), &json!(0)), "{health}");
+        assert_eq!(
+            (&health["status"], &health["dependencies"]["workers"]),
+            (&json!("degraded"), &json!(0)),
+            "{health}"
+        );
+        assert!(health["warnings"][0].as_str().is_some_and(|why| why.contains("no worker runs")), "{health}");
     }
+    stand.state.queue.heartbeat("worker-1", 2, &[]).await.expect("a worker");
+    let health = stand.get("/api/v1/health").await.json();
+    assert_eq!((&health["status"], &health["dependencies"]["workers"]), (&json!("healthy"), &json!(1)), "{health}");
+    assert_eq!(health["warnings"], Value::Null);
     let figures = stand.get("/metrics").await;
     assert!(figures.header("content-type").starts_with("text/plain; version=0.0.4"));
     let text = figures.text();

@@ -231,6 +231,7 @@ async fn wrong_requests_are_refused_field_by_field() {
         (json!({"query": " "}), "query", Code::InvalidField),
         (json!({"query": "select 1", "where": "a = 1"}), "where", Code::ConflictingFields),
         (json!({"query": "select 1", "columns": ["a"]}), "columns", Code::ConflictingFields),
+        (json!({"query": "select 1", "parallelism": 2}), "parallelism", Code::ConflictingFields),
         (json!({"table": "a.b.c"}), "table", Code::InvalidField),
         (json!({"table": "t", "columns": ["a", "a"]}), "columns.1", Code::DuplicateColumn),
         (json!({"table": "t", "columns": [""]}), "columns.0", Code::InvalidField),

@@ -3,6 +3,7 @@ use std::time::Instant;
 
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
+use icehaul_jobs::job;
 use icehaul_lake::{At, Scan};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -81,6 +82,10 @@ pub(crate) struct WhichState {
     snapshot_id: Option<String>,
     /// Only these columns, with commas between them; all if not given.
     columns: Option<String>,
+    /// Only the columns that the newest load took from its source, without the lineage columns: what a load's own
+    /// fingerprint is made of. Not together with `columns`.
+    #[serde(default)]
+    source_columns: bool,
 }
 
 /// The fingerprint of a table's rows.
@@ -94,6 +99,8 @@ pub(crate) struct Fingerprinted {
     fingerprint: String,
     /// The number of rows.
     rows: u64,
+    /// The columns that it is of; null for all of them.
+    columns: Option<Vec<String>>,
     /// How long it took.
     elapsed_seconds: f64,
 }
@@ -107,14 +114,20 @@ pub(crate) async fn fingerprint(
     let table = load(&state, which.catalog.as_deref(), &name).await?;
     let asked = snapshot(which.snapshot_id.as_deref())?;
     let at = asked.map_or(At::Current, At::Snapshot);
-    let columns: Option<Vec<String>> =
-        which.columns.map(|names| names.split(',').map(|n| n.trim().to_owned()).collect());
+    let columns: Option<Vec<String>> = match (which.columns, which.source_columns) {
+        (Some(_), true) => return Err(parameter("source_columns", "goes without `columns`: each names the columns")),
+        (None, true) => Some(job::source_columns(&table, at).ok_or_else(|| {
+            parameter("source_columns", "no load of Icehaul has noted its columns in this table; give `columns`")
+        })?),
+        (names, false) => names.map(|names| names.split(',').map(|name| name.trim().to_owned()).collect()),
+    };
     let print = bounded(&state, async { Ok(table.fingerprint(at, columns.as_deref()).await?) }).await?;
     Ok(Json(Fingerprinted {
         table: name.to_string(),
         snapshot_id: asked.or_else(|| table.metadata().current_snapshot_id()).map(|id| id.to_string()),
         fingerprint: print.to_string(),
         rows: print.rows(),
+        columns,
         elapsed_seconds: started.elapsed().as_secs_f64(),
     }))
 }

@@ -1,11 +1,10 @@
 //! The request's fields: what is wrong with them, and the endpoint that they name.
 use std::{collections::HashSet, time::Duration};
 
-use serde::{Deserialize, de::IntoDeserializer};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Postgres, SslMode,
+    Postgres,
     connect::Endpoint,
     sql::{TableRef, begins_as_query, single_statement},
 };
@@ -102,6 +101,9 @@ impl Faults {
         if source.table.is_none() && !source.columns.is_empty() {
             self.add("columns", Code::ConflictingFields, "goes with `table` only");
         }
+        if source.table.is_none() && source.parallelism.is_some() {
+            self.add("parallelism", Code::ConflictingFields, "goes with `table` only: one connection reads a query");
+        }
         if source.columns.len() > MAX_COLUMNS {
             self.add("columns", Code::TooManyColumns, &format!("must have at most {MAX_COLUMNS} names"));
         }
@@ -159,7 +161,7 @@ impl Postgres {
             database: database.clone(),
             user: user.clone(),
             password: password.as_ref().map(crate::config::SecretSource::resolve).transpose()?,
-            sslmode: sslmode.as_deref().map_or(Ok(SslMode::default()), |mode| parse_mode(name, mode))?,
+            sslmode: sslmode.unwrap_or_default(),
             sslrootcert: sslrootcert.clone(),
             allow_superuser: *allow_superuser,
             ..common
@@ -180,11 +182,4 @@ pub(super) fn cursor_source(source: &Postgres, ctx: &Ctx) -> Result<String> {
 
 fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
-}
-
-fn parse_mode(connection: &str, mode: &str) -> Result<SslMode> {
-    let read: Result<_, serde::de::value::Error> = SslMode::deserialize(mode.into_deserializer());
-    read.map_err(|e| {
-        Error::new(Code::ConnectionNotFound, format!("the connection `{connection}` has a wrong sslmode: {e}"))
-    })
 }
