@@ -408,7 +408,13 @@ mod tests {
     #[test]
     fn what_is_told_of_a_body_stays_short() {
         let name = "n".repeat(1000);
-        let body = [format!("{{\"{name}\":").repeat(60), "{".into(), "\"a\":1,".repeat(9999), "\"a\":1".into(), "}".repeat(61)];
+        let body = [
+            format!("{{\"{name}\":").repeat(60),
+            "{".into(),
+            "\"a\":1,".repeat(9999),
+            "\"a\":1".into(),
+            "}".repeat(61),
+        ];
         let twice = read_json(body.concat().as_bytes()).expect_err("twice");
         assert_eq!((twice.code(), twice.field_errors().len()), (Code::DuplicateField, 20));
         assert!(twice.message().len() < 5000 && twice.field_errors()[0].field.starts_with("nnn"));

@@ -31,7 +31,9 @@ struct Engine {
 impl Engine {
     fn get() -> Result<&'static Self> {
         static ENGINE: LazyLock<io::Result<Engine>> = LazyLock::new(Engine::start);
-        ENGINE.as_ref().map_err(|cause| Error::new(Kind::Internal, format!("queries have no threads to run on: {cause}")))
+        ENGINE
+            .as_ref()
+            .map_err(|cause| Error::new(Kind::Internal, format!("queries have no threads to run on: {cause}")))
     }
 
     fn start() -> io::Result<Self> {
@@ -105,7 +107,10 @@ async fn give(
 }
 
 fn broken() -> Error {
-    Error::new(Kind::InvalidQuery, "the query broke off: a value that it makes is too large, or it is built in an unusual way")
+    Error::new(
+        Kind::InvalidQuery,
+        "the query broke off: a value that it makes is too large, or it is built in an unusual way",
+    )
 }
 
 #[cfg(test)]

@@ -19,10 +19,7 @@ use datafusion::{
     execution::session_state::SessionStateDefaults,
     logical_expr::{
         BinaryExpr, ColumnarValue, Expr, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-        Signature, Volatility,
-        binary::BinaryTypeCoercer,
-        expr::ScalarFunction,
-        expr_rewriter::FunctionRewrite,
+        Signature, Volatility, binary::BinaryTypeCoercer, expr::ScalarFunction, expr_rewriter::FunctionRewrite,
     },
 };
 
@@ -155,7 +152,10 @@ impl ScalarUDFImpl for Bounded {
         };
         if most_made(self.name(), &args.args, rows)? > most {
             let what = if constant { "a constant" } else { "values for one batch of rows" };
-            return Err(refused(format!("a call of {}(…) that may make {what} of more than {most} bytes", self.name())));
+            return Err(refused(format!(
+                "a call of {}(…) that may make {what} of more than {most} bytes",
+                self.name()
+            )));
         }
         self.0.invoke_with_args(args)
     }

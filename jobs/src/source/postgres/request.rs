@@ -183,3 +183,24 @@ pub(super) fn cursor_source(source: &Postgres, ctx: &Ctx) -> Result<String> {
 fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults_of(columns: Vec<String>) -> Vec<(String, Code)> {
+        let text = || Some("x".to_owned());
+        let source =
+            Postgres { host: text(), database: text(), user: text(), table: text(), columns, ..Postgres::default() };
+        check(&source).into_iter().map(|fault| (fault.field, fault.code)).collect()
+    }
+
+    #[test]
+    fn columns_are_named_once_and_not_without_end() {
+        let names = |range: std::ops::Range<u32>| range.map(|n| format!("c{n}"));
+        assert_eq!(faults_of(names(0..1664).collect()), []);
+        let twice = faults_of(names(0..3).chain(names(1..2)).collect());
+        assert_eq!(twice, [("columns.3".to_owned(), Code::DuplicateColumn)]);
+        assert_eq!(faults_of(names(0..120_000).collect()), [("columns".to_owned(), Code::TooManyColumns)]);
+    }
+}
