@@ -94,11 +94,13 @@ async fn give(
     opened: oneshot::Sender<Result<SchemaRef>>,
     rows: &mpsc::Sender<Result<RecordBatch>>,
 ) {
-    let mut stream = match work.await {
-        Ok(Batches { schema, stream }) if opened.send(Ok(schema)).is_ok() => stream,
-        Ok(_) => return,
+    let Batches { schema, mut stream } = match work.await {
+        Ok(batches) => batches,
         Err(error) => return drop(opened.send(Err(error))),
     };
+    if opened.send(Ok(schema)).is_err() {
+        return;
+    }
     while let Some(batch) = stream.next().await {
         if rows.send(batch).await.is_err() {
             return;
@@ -127,6 +129,10 @@ mod tests {
         })
     }
 
+    async fn breaks<T>() -> Result<T> {
+        panic!("offset overflow")
+    }
+
     async fn refused(work: impl Future<Output = Result<Batches>> + Send + 'static, ms: u64) -> Kind {
         run(work, Duration::from_millis(ms)).await.err().expect("no rows").kind()
     }
@@ -142,11 +148,9 @@ mod tests {
         }
         assert_eq!(refused(async { Err(Error::new(Kind::Internal, "ran")) }, 50).await, Kind::QueryBusy);
         drop(releases);
-        assert_eq!(refused(async { panic!("offset overflow") }, 60_000).await, Kind::InvalidQuery);
-        let late = Batches {
-            schema: arrow_schema::Schema::empty().into(),
-            stream: futures::stream::once(async { panic!("later") }).boxed(),
-        };
+        assert_eq!(refused(breaks(), 60_000).await, Kind::InvalidQuery);
+        let late =
+            Batches { schema: arrow_schema::Schema::empty().into(), stream: futures::stream::once(breaks()).boxed() };
         let mut rows = run(async { Ok(late) }, Duration::from_secs(60)).await.expect("a schema").stream;
         assert_eq!(rows.next().await.expect("an end").expect_err("no rows").kind(), Kind::InvalidQuery);
     }

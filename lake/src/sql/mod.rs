@@ -23,11 +23,12 @@ use datafusion::{
     },
     common::TableReference,
     execution::{
-        FunctionRegistry, SessionStateBuilder,
+        SessionStateBuilder,
         disk_manager::{DiskManagerBuilder, DiskManagerMode},
         memory_pool::GreedyMemoryPool,
         runtime_env::RuntimeEnvBuilder,
     },
+    logical_expr::registry::FunctionRegistry,
     physical_plan::execute_stream,
     prelude::{SQLOptions, SessionConfig, SessionContext},
 };
