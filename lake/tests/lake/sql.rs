@@ -226,7 +226,8 @@ async fn long_chains_are_refused_before_they_exhaust_the_stack() {
     assert_eq!(count(chain("SELECT 1", " UNION ALL SELECT 1", 500)).await.len(), 501);
     assert_eq!(count(chain("SELECT 1", "::int", 500)).await, ["1"]);
     assert_eq!(count(chain("SELECT 1", " IS NULL", 500)).await, ["false"]);
-    assert_eq!(count(chain("SELECT 1", ",1", 5000)).await[0].len(), 10_001);
+    let listed = format!("SELECT count(*) FROM raw.t WHERE id IN (1{})", ",2".repeat(5000));
+    assert_eq!(count(listed).await, ["2"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -236,7 +237,7 @@ async fn a_with_that_doubles_itself_is_refused() {
     append(&f.lake, "raw.t", &rows(0..10), "one").await;
     let doubled = |times: usize| {
         let more =
-            (1..=times).map(|n| format!(", A{n} AS (SELECT l.id FROM a{0} l JOIN a{0} r ON l.id = r.id)", n - 1));
+            (1..=times).map(|n| format!(", a{n} AS (SELECT l.id FROM a{0} l JOIN a{0} r ON l.id = r.id)", n - 1));
         format!("WITH a0 AS (SELECT id FROM raw.t){} SELECT count(*) FROM a{times}", more.collect::<String>())
     };
     assert_eq!(ask(&lakes, &doubled(3)).await.expect("rows"), ["10"]);
