@@ -16,7 +16,7 @@ use datafusion::{
     },
     common::{DFSchema, config::ConfigOptions, tree_node::Transformed},
     error::{DataFusionError, Result},
-    execution::session_state::SessionStateDefaults,
+    execution::SessionStateDefaults,
     logical_expr::{
         BinaryExpr, ColumnarValue, Expr, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
         Signature, Volatility, binary::BinaryTypeCoercer, expr::ScalarFunction, expr_rewriter::FunctionRewrite,
@@ -124,9 +124,6 @@ impl ScalarUDFImpl for Bounded {
     }
     fn aliases(&self) -> &[String] {
         self.0.aliases()
-    }
-    fn display_name(&self, args: &[Expr]) -> Result<String> {
-        self.0.display_name(args)
     }
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
         self.0.schema_name(args)
