@@ -27,6 +27,8 @@ pub struct ApiConfig {
     pub header_timeout_seconds: f64,
     /// How long a request's body may take to arrive, in seconds.
     pub body_timeout_seconds: f64,
+    /// How long a peer may take nothing of the answer that it is sent, in seconds.
+    pub write_timeout_seconds: f64,
     /// How long counting, reading or fingerprinting a table may take, and the longest `timeout_seconds` of a query.
     pub query_timeout_seconds: f64,
     /// The longest `Prefer: wait=N`, in seconds.
@@ -43,6 +45,7 @@ impl Default for ApiConfig {
             max_connections: 4096,
             header_timeout_seconds: 15.0,
             body_timeout_seconds: 30.0,
+            write_timeout_seconds: 30.0,
             query_timeout_seconds: 300.0,
             max_wait_seconds: 60,
         }

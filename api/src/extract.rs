@@ -74,6 +74,10 @@ impl FromRequest<AppState> for JsonBody {
             let message = "send the body as JSON, with the header `Content-Type: application/json`";
             return Err(Error::new(Code::UnsupportedMediaType, message).into());
         }
+        if request.headers().get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+            let message = "send the body as it is, without compression and the header `Content-Encoding`";
+            return Err(Error::new(Code::UnsupportedMediaType, message).into());
+        }
         let (time, most) = (seconds(state.config.body_timeout_seconds), state.config.max_body_bytes);
         match tokio::time::timeout(time, read(request.into_body(), most)).await {
             Ok(body) => body.map(Self),

@@ -2,7 +2,10 @@
 use std::time::{Duration, Instant};
 
 use arrow_array::{Array, ArrayRef, RecordBatch, cast::AsArray, types::*};
-use arrow_cast::display::{ArrayFormatter, FormatOptions};
+use arrow_cast::{
+    cast,
+    display::{ArrayFormatter, FormatOptions},
+};
 use arrow_schema::{DataType, SchemaRef, TimeUnit};
 use chrono::{DateTime, SecondsFormat, Utc};
 use futures::StreamExt;
@@ -254,12 +257,14 @@ impl Writer {
         Ok(())
     }
 
+    /// A date or time beyond the calendar stays the number that it is.
     fn formatted(&mut self, array: &ArrayRef, row: usize) -> Result<()> {
         let broken = |e| Error::new(Code::Internal, "a value cannot be written as text").caused_by(e);
-        let options = FormatOptions::default();
-        let formatter = ArrayFormatter::try_new(array, &options).map_err(broken)?;
-        let text = formatter.value(row).try_to_string().map_err(broken)?;
-        self.text(&text);
+        let text = |array: &dyn Array, row| {
+            ArrayFormatter::try_new(array, &FormatOptions::default())?.value(row).try_to_string()
+        };
+        let number = || text(&cast(&array.slice(row, 1), &DataType::Int64)?, 0);
+        self.text(&text(array, row).or_else(|cause| number().map_err(|_| cause)).map_err(broken)?);
         Ok(())
     }
 }
@@ -309,6 +314,9 @@ mod tests {
         assert_eq!(cell(at.with_timezone("+00:00")).await, "1970-01-01T00:00:01.500Z");
         assert_eq!(cell(TimestampMicrosecondArray::from(vec![i64::MAX])).await, "9223372036854775807");
         assert_eq!(cell(Date32Array::from(vec![19_000])).await, "2022-01-08");
+        // 5874897-12-31, PostgreSQL's last day.
+        assert_eq!(cell(Date32Array::from(vec![2_145_031_948])).await, "2145031948");
+        assert_eq!(cell(Date64Array::from(vec![i64::MAX])).await, "9223372036854775807");
         assert_eq!(cell(Time64MicrosecondArray::from(vec![1])).await, "00:00:00.000001");
         assert_eq!(cell(BinaryArray::from(vec![b"\x00\xff".as_slice()])).await, "00ff");
         let uuid = FixedSizeBinaryArray::try_from_iter([[0x12; 16]].into_iter()).expect("uuid");

@@ -32,6 +32,7 @@ impl Config {
         faults.at_least_one("api.max_connections", api.max_connections as u64);
         faults.seconds("api.header_timeout_seconds", api.header_timeout_seconds, false);
         faults.seconds("api.body_timeout_seconds", api.body_timeout_seconds, false);
+        faults.seconds("api.write_timeout_seconds", api.write_timeout_seconds, false);
         faults.seconds("api.query_timeout_seconds", api.query_timeout_seconds, false);
         if queue.name.is_empty() || queue.name.contains(['{', '}']) {
             faults.add("queue.name", "must not be empty and have no braces");

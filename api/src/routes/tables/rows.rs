@@ -1,7 +1,7 @@
 //! A table's rows: the first of them, and the fingerprint of all.
 use std::time::Instant;
 
-use axum::{Json, extract::State};
+use axum::{Json, extract::State, response::Response};
 use chrono::{DateTime, Utc};
 use icehaul_jobs::job;
 use icehaul_lake::{At, Scan};
@@ -51,7 +51,7 @@ pub(crate) async fn preview(
     State(state): State<AppState>,
     TablePath(name): TablePath,
     Params(which): Params<WhichRows>,
-) -> Result<Json<Preview>> {
+) -> Result<Response> {
     let at = match (snapshot(which.snapshot_id.as_deref())?, which.as_of) {
         (Some(_), Some(_)) => return Err(parameter("as_of", "goes without `snapshot_id`: each names a state")),
         (Some(id), None) => At::Snapshot(id),
@@ -60,11 +60,12 @@ pub(crate) async fn preview(
     };
     let table = load(&state, which.catalog.as_deref(), &name).await?;
     let limit = which.limit.unwrap_or(PREVIEW_ROWS) as usize;
+    let room = state.room.hold(state.config.query_timeout()).await?;
     let result = bounded(&state, async {
         let batches = table.scan(Scan { at, batch_size: Some(PREVIEW_BATCH), ..Scan::default() }).await?;
         rows::collect(batches, limit, state.config.max_result_bytes).await
     });
-    Ok(Json(Preview { table: name.to_string(), result: result.await? }))
+    room.answer(&Preview { table: name.to_string(), result: result.await? })
 }
 
 fn snapshot(text: Option<&str>) -> Result<Option<i64>> {

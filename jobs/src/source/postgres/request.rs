@@ -1,5 +1,5 @@
 //! The request's fields: what is wrong with them, and the endpoint that they name.
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use sha2::{Digest, Sha256};
 
@@ -14,6 +14,8 @@ const DEFAULT_PORT: u16 = 5432;
 /// The longest names and texts, in bytes.
 const MAX_NAME: usize = 255;
 const MAX_SQL: usize = 1 << 20;
+/// The most columns of a PostgreSQL table or view.
+const MAX_COLUMNS: usize = 1664;
 /// The longest `statement_timeout_seconds`: the server counts milliseconds in 31 bits.
 const MAX_TIMEOUT: f64 = 2_147_483.0;
 
@@ -102,9 +104,13 @@ impl Faults {
         if source.table.is_none() && source.parallelism.is_some() {
             self.add("parallelism", Code::ConflictingFields, "goes with `table` only: one connection reads a query");
         }
-        for (n, column) in source.columns.iter().enumerate() {
+        if source.columns.len() > MAX_COLUMNS {
+            self.add("columns", Code::TooManyColumns, &format!("must have at most {MAX_COLUMNS} names"));
+        }
+        let mut seen = HashSet::new();
+        for (n, column) in source.columns.iter().take(MAX_COLUMNS).enumerate() {
             self.text(&format!("columns.{n}"), Some(column), MAX_NAME);
-            if source.columns[..n].contains(column) {
+            if !seen.insert(column) {
                 self.add(&format!("columns.{n}"), Code::DuplicateColumn, "is named twice");
             }
         }
@@ -176,4 +182,25 @@ pub(super) fn cursor_source(source: &Postgres, ctx: &Ctx) -> Result<String> {
 
 fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults_of(columns: Vec<String>) -> Vec<(String, Code)> {
+        let text = || Some("x".to_owned());
+        let source =
+            Postgres { host: text(), database: text(), user: text(), table: text(), columns, ..Postgres::default() };
+        check(&source).into_iter().map(|fault| (fault.field, fault.code)).collect()
+    }
+
+    #[test]
+    fn columns_are_named_once_and_not_without_end() {
+        let names = |range: std::ops::Range<u32>| range.map(|n| format!("c{n}"));
+        assert_eq!(faults_of(names(0..1664).collect()), []);
+        let twice = faults_of(names(0..3).chain(names(1..2)).collect());
+        assert_eq!(twice, [("columns.3".to_owned(), Code::DuplicateColumn)]);
+        assert_eq!(faults_of(names(0..120_000).collect()), [("columns".to_owned(), Code::TooManyColumns)]);
+    }
 }
