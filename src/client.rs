@@ -44,7 +44,10 @@ impl Client {
                 format!("--url: `{url}` must be such as {DEFAULT_URL}, with http:// or https:// before the host");
             return Err(Failure::usage(message));
         }
-        Ok(Self { base: format!("{}/api/v1", url.trim_end_matches('/')), http: reqwest::Client::new() })
+        // Requests hold passwords: they go to Icehaul itself, never through a proxy that the environment names.
+        let http = reqwest::Client::builder().no_proxy().build();
+        let http = http.map_err(|e| Failure::new(format!("no HTTP client: {e}")))?;
+        Ok(Self { base: format!("{}/api/v1", url.trim_end_matches('/')), http })
     }
 
     /// The options that make another command talk to the same Icehaul, with a space before them.

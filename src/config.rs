@@ -4,6 +4,7 @@ mod fault;
 
 use std::{
     collections::BTreeMap,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
@@ -161,7 +162,7 @@ impl Config {
     }
 
     fn make_data_dir(&self) -> icehaul_jobs::Result<()> {
-        std::fs::create_dir_all(&self.data_dir).map_err(|e| {
+        make_private_dir(&self.data_dir).map_err(|e| {
             icehaul_jobs::Error::new(
                 icehaul_jobs::Code::StorageUnavailable,
                 format!("cannot make the data directory {}: {e}", self.data_dir.display()),
@@ -184,6 +185,11 @@ fn wrong(faults: &[String]) -> String {
     }
 }
 
+/// Makes a folder that only its owner can enter; one that is there stays as it is.
+pub fn make_private_dir(path: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
 fn environment() -> Env {
     Env::prefixed("ICEHAUL_")
         .filter(|key| {
@@ -196,19 +202,22 @@ fn environment() -> Env {
 /// Blanks the credentials of every URL among the strings.
 fn redact_urls(value: &mut Value) {
     match value {
-        Value::String(text) => {
-            if let Some((scheme, rest)) = text.split_once("://")
+        Value::String(text) if text.contains("://") => {
+            // A password can also be a parameter.
+            let (mut head, mut parameters) = match text.split_once('?') {
+                Some((head, parameters)) => (head.to_owned(), format!("?{parameters}")),
+                None => (text.clone(), String::new()),
+            };
+            if let Some((scheme, rest)) = head.split_once("://")
                 && let Some((_, host)) = rest.rsplit_once('@')
             {
-                *text = format!("{scheme}://{REDACTED}@{host}");
+                head = format!("{scheme}://{REDACTED}@{host}");
             }
-            // A password can also be a parameter.
-            if let Some((before, parameters)) = text.split_once('?')
-                && text.contains("://")
-                && parameters.contains("pass")
-            {
-                *text = format!("{before}?{REDACTED}");
+            let lower = parameters.to_ascii_lowercase();
+            if ["pass", "secret", "key", "token", "@"].iter().any(|word| lower.contains(word)) {
+                parameters = format!("?{REDACTED}");
             }
+            *text = head + &parameters;
         }
         Value::Array(items) => items.iter_mut().for_each(redact_urls),
         Value::Object(fields) => fields.values_mut().for_each(redact_urls),
@@ -226,6 +235,9 @@ mod tests {
         redact_urls(&mut value);
         assert_eq!(value["uri"], "postgres://***@db/x");
         assert_eq!(value["socket"], "redis+unix:///run/r?***");
+        let mut odd = serde_json::json!("postgres://h/db?x=y@hunter2");
+        redact_urls(&mut odd);
+        assert_eq!(odd, "postgres://h/db?***");
         let config = Config { redis_url: Some(Secret::new("redis://u:hunter2@queue:6379/1")), ..Config::default() };
         assert_eq!(config.redacted()["redis_url"], "redis://***@queue:6379/1");
     }

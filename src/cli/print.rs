@@ -12,7 +12,7 @@ const READER_GONE: i32 = 128 + 13;
 /// Prints a line. When nobody reads any more (`icehaul … | head -1`), the program ends without a word.
 pub fn line(text: impl Display) {
     let mut out = std::io::stdout().lock();
-    match out.write_all(format!("{text}\n").as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(harmless(text).as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => {}
         Err(e) if e.kind() == ErrorKind::BrokenPipe => std::process::exit(READER_GONE),
         Err(e) => {
@@ -25,7 +25,20 @@ pub fn line(text: impl Display) {
 /// Tells a person something that is not part of the output, on the standard error.
 pub fn note(text: impl Display) {
     // If that cannot be written either, there is nobody to tell.
-    let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());
+    let _ = std::io::stderr().write_all(harmless(text).as_bytes());
+}
+
+/// A line without anything that a terminal obeys: messages may quote what a foreign server has said.
+fn harmless(text: impl Display) -> String {
+    let mut line = String::new();
+    for c in text.to_string().chars() {
+        match c {
+            '\n' | '\t' => line.push(c),
+            c if c.is_control() => line.extend(c.escape_default()),
+            c => line.push(c),
+        }
+    }
+    line + "\n"
 }
 
 /// Prints JSON for people and programs alike.
@@ -81,4 +94,14 @@ pub fn cell(value: &Value) -> String {
 pub fn count(number: u64, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {what}{plural}", indicatif::HumanCount(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_obeys_nothing_that_is_printed() {
+        assert_eq!(harmless("a\u{1b}[31mb\rc\td\ne"), "a\\u{1b}[31mb\\rc\td\ne\n");
+    }
 }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     client::Failure,
-    config::{Config, LogFormat},
+    config::{Config, LogFormat, make_private_dir},
     private_redis::PrivateRedis,
 };
 
@@ -174,7 +174,7 @@ async fn stop_on_signal(shutdown: CancellationToken) {
 /// Only one `icehaul up` per data directory.
 fn lock(data_dir: &Path) -> Result<std::fs::File, Failure> {
     let path = data_dir.join("lock");
-    let made = std::fs::create_dir_all(data_dir).and_then(|()| std::fs::File::create(&path));
+    let made = make_private_dir(data_dir).and_then(|()| std::fs::File::create(&path));
     let file = made.map_err(|e| Failure::new(format!("cannot use the data directory {}: {e}", data_dir.display())))?;
     match file.try_lock() {
         Ok(()) => Ok(file),

@@ -118,7 +118,7 @@ impl Queue {
         Ok(places)
     }
 
-    /// The documents at these places; `None` for one that has just been forgotten.
+    /// The documents at these places; `None` for one that has just been forgotten, or is damaged.
     async fn documents(&self, places: &[Place]) -> Result<Vec<Option<JobDocument>>> {
         let mut get = ::redis::pipe();
         for (_, id) in places {
@@ -126,10 +126,12 @@ impl Queue {
         }
         let records: Vec<HashMap<String, String>> =
             if places.is_empty() { Vec::new() } else { self.redis.pipeline(&get).await? };
+        // One damaged record must not hide all others; asked for by its id it says what is wrong.
         let read = |((_, id), fields): (&Place, HashMap<_, _>)| {
-            if fields.is_empty() { Ok(None) } else { document(*id, &fields).map(Some) }
+            let found = (!fields.is_empty()).then(|| document(*id, &fields))?;
+            found.inspect_err(|error| tracing::warn!(job_id = %id, %error, "a job's record is left out of a list")).ok()
         };
-        places.iter().zip(records).map(read).collect()
+        Ok(places.iter().zip(records).map(read).collect())
     }
 }
 

@@ -154,11 +154,11 @@ impl Queue {
         call.arg(worker).arg(limit.min(PER_SCRIPT)).arg(request).arg(self.lease_ms());
         type Row = (String, u64, u32, u32, String, String);
         let (next_due_ms, rows): (u64, Vec<Row>) = self.redis.script(&call).await?;
-        let jobs = rows.into_iter().map(|(id, epoch, attempt, max_attempts, kind, payload)| {
-            let id = id.parse().map_err(|_| unexpected())?;
-            Ok(Claimed { id, kind, epoch, attempt, max_attempts, payload })
+        let jobs = rows.into_iter().filter_map(|(id, epoch, attempt, max_attempts, kind, payload)| {
+            let known = id.parse().inspect_err(|_| tracing::error!(id, "what was queued under this id is no job"));
+            Some(Claimed { id: known.ok()?, kind, epoch, attempt, max_attempts, payload })
         });
-        Ok(Claim { jobs: jobs.collect::<Result<_>>()?, next_due_ms })
+        Ok(Claim { jobs: jobs.collect(), next_due_ms })
     }
 
     /// Renews leases, writes progress, and makes the worker known.
