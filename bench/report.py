@@ -19,7 +19,7 @@ PUBLISHED = {"ingestr": 781_250, "tpch": 349_000}  # rows per CPU-second: the pe
 
 
 def main():
-    parts = [head(), pg2m(), tpch(), tenmillion()]
+    parts = [head(), pg2m(), tpch(), tenmillion(), queue()]
     (HERE / "RESULTS.md").write_text("\n".join(part for part in parts if part).rstrip() + "\n")
 
 
@@ -104,6 +104,12 @@ def tenmillion():
              goal(f"the fingerprints agree: {', '.join(found['fingerprints'])}", f"{len(set(found['fingerprints'].values()))} different", len(set(found["fingerprints"].values())) == 1),
              goal("peak memory of the worker below 512 MB", f"{found['worker_peak_mb']} MB", found["worker_peak_mb"] < 512)]
     return "\n".join(lines) + "\n"
+
+
+def queue():
+    """What `bench_queue` has printed, kept by hand in results/queue.md."""
+    path = RESULTS / "queue.md"
+    return f"## Queue: one Redis with its append-only file, one worker process, on the same machine\n\n{path.read_text()}" if path.exists() else ""
 
 
 def goal(what, measured, reached):

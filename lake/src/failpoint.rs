@@ -8,6 +8,9 @@ use std::{sync::OnceLock, time::Duration};
 
 use crate::{Error, Kind, Result};
 
+/// On Linux, whatever the processor.
+const SIGCONT: i32 = 18;
+
 /// Passes the named point, doing what the environment says for it.
 pub(crate) async fn hit(point: &'static str) -> Result<()> {
     static POINTS: OnceLock<Vec<(String, String)>> = OnceLock::new();
@@ -27,7 +30,7 @@ async fn act(point: &str, action: &str) -> Result<()> {
     tracing::warn!(point, action, "fail point reached");
     match action.split_once(':').unwrap_or((action, "")) {
         ("exit", _) => std::process::abort(),
-        ("stop", _) => stop(),
+        ("stop", _) => stop().await,
         ("pause", ms) => tokio::time::sleep(Duration::from_millis(ms.parse().unwrap_or(1000))).await,
         _ => return Err(Error::new(Kind::Internal, format!("fail point {point}"))),
     }
@@ -35,10 +38,15 @@ async fn act(point: &str, action: &str) -> Result<()> {
 }
 
 /// Stops the whole process until it gets SIGCONT. By the shell's `kill`: the crate has no unsafe code and needs no libc.
-fn stop() {
+async fn stop() {
+    use tokio::signal::unix::{SignalKind, signal};
     let id = std::process::id().to_string();
-    if let Err(error) = std::process::Command::new("sh").args(["-c", "kill -STOP \"$0\"", &id]).status() {
-        tracing::warn!(%error, "cannot stop at a fail point");
+    let woken = signal(SignalKind::from_raw(SIGCONT));
+    let sent = std::process::Command::new("sh").args(["-c", "kill -STOP \"$0\"", &id]).status();
+    match (woken, sent) {
+        // The signal stops one thread after the other: this one must not go on before it was its turn.
+        (Ok(mut woken), Ok(_)) => drop(woken.recv().await),
+        (Err(error), _) | (_, Err(error)) => tracing::warn!(%error, "cannot stop at a fail point"),
     }
 }
 
