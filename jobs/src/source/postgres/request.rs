@@ -1,5 +1,5 @@
 //! The request's fields: what is wrong with them, and the endpoint that they name.
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use serde::{Deserialize, de::IntoDeserializer};
 use sha2::{Digest, Sha256};
@@ -15,6 +15,8 @@ const DEFAULT_PORT: u16 = 5432;
 /// The longest names and texts, in bytes.
 const MAX_NAME: usize = 255;
 const MAX_SQL: usize = 1 << 20;
+/// The most columns that a query of PostgreSQL can have.
+const MAX_COLUMNS: usize = 1664;
 /// The longest `statement_timeout_seconds`: the server counts milliseconds in 31 bits.
 const MAX_TIMEOUT: f64 = 2_147_483.0;
 
@@ -67,6 +69,13 @@ impl Faults {
         for (field, value) in named {
             match value {
                 None => self.add(field, Code::MissingField, "is required, unless a named `connection` is given"),
+                Some(text) if field != "host" && holds_address(text) => {
+                    self.add(
+                        field,
+                        Code::InvalidField,
+                        "must be a name alone; every part of an address has its own field",
+                    );
+                }
                 some => self.text(field, some, MAX_NAME),
             }
         }
@@ -100,17 +109,25 @@ impl Faults {
         if source.table.is_none() && !source.columns.is_empty() {
             self.add("columns", Code::ConflictingFields, "goes with `table` only");
         }
-        for (n, column) in source.columns.iter().enumerate() {
-            self.text(&format!("columns.{n}"), Some(column), MAX_NAME);
-            if source.columns[..n].contains(column) {
-                self.add(&format!("columns.{n}"), Code::DuplicateColumn, "is named twice");
-            }
-        }
+        self.columns(&source.columns);
         if source.parallelism.is_some_and(|readers| !(1..=16).contains(&readers)) {
             self.add("parallelism", Code::InvalidField, "must be from 1 to 16");
         }
         if source.statement_timeout_seconds.is_some_and(|s| !(0.001..=MAX_TIMEOUT).contains(&s)) {
             self.add("statement_timeout_seconds", Code::InvalidField, "must be from 0.001 to 2147483");
+        }
+    }
+
+    fn columns(&mut self, columns: &[String]) {
+        if columns.len() > MAX_COLUMNS {
+            return self.add("columns", Code::TooManyColumns, &format!("must name at most {MAX_COLUMNS} columns"));
+        }
+        let mut seen = HashSet::new();
+        for (n, column) in columns.iter().enumerate() {
+            self.text(&format!("columns.{n}"), Some(column), MAX_NAME);
+            if !seen.insert(column) {
+                self.add(&format!("columns.{n}"), Code::DuplicateColumn, "is named twice");
+            }
         }
     }
 }
@@ -170,6 +187,11 @@ pub(super) fn cursor_source(source: &Postgres, ctx: &Ctx) -> Result<String> {
         (Some(table), Some(condition), _) => format!("{origin}#{table}?{}", digest(condition)),
         (None, _, query) => format!("{origin}?{}", digest(query.as_deref().unwrap_or_default())),
     })
+}
+
+/// Whether a text is a whole address, with a password perhaps, where only a name is meant: names are shown.
+fn holds_address(text: &str) -> bool {
+    text.contains("://") || text.to_ascii_lowercase().contains("password=")
 }
 
 fn seconds(seconds: f64) -> Duration {
