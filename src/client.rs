@@ -2,6 +2,9 @@
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
+/// Where Icehaul answers unless it is told otherwise.
+pub const DEFAULT_URL: &str = "http://127.0.0.1:8080";
+
 /// A running Icehaul.
 pub struct Client {
     base: String,
@@ -13,7 +16,7 @@ pub struct Client {
 pub struct Failure {
     /// A sentence.
     pub message: String,
-    /// 2 when the request was wrong, else 1.
+    /// 2 when the request was wrong, 130 after Ctrl-C, else 1.
     pub exit: u8,
 }
 
@@ -31,8 +34,28 @@ impl Failure {
 
 impl Client {
     /// A client of the Icehaul at `url`, such as `http://127.0.0.1:8080`.
-    pub fn new(url: &str) -> Self {
-        Self { base: format!("{}/api/v1", url.trim_end_matches('/')), http: reqwest::Client::new() }
+    ///
+    /// # Errors
+    /// Bad usage: it is no such URL.
+    pub fn new(url: &str) -> Result<Self, Failure> {
+        let fine = |parsed: &reqwest::Url| matches!(parsed.scheme(), "http" | "https") && parsed.has_host();
+        if !reqwest::Url::parse(url).is_ok_and(|parsed| fine(&parsed)) {
+            let message =
+                format!("--url: `{url}` must be such as {DEFAULT_URL}, with http:// or https:// before the host");
+            return Err(Failure::usage(message));
+        }
+        // Requests hold passwords: they go to Icehaul itself, never through a proxy that the environment names.
+        let http = reqwest::Client::builder().no_proxy().build();
+        let http = http.map_err(|e| Failure::new(format!("no HTTP client: {e}")))?;
+        Ok(Self { base: format!("{}/api/v1", url.trim_end_matches('/')), http })
+    }
+
+    /// The options that make another command talk to the same Icehaul, with a space before them.
+    pub fn options(&self) -> String {
+        match self.base.trim_end_matches("/api/v1") {
+            DEFAULT_URL => String::new(),
+            url => format!(" --url {url}"),
+        }
     }
 
     /// `GET`; `query` pairs without a value are left out.

@@ -1,6 +1,10 @@
 //! The configuration: defaults, then `icehaul.toml`, then `ICEHAUL_…` variables. Unknown keys are refused.
+mod check;
+mod fault;
+
 use std::{
     collections::BTreeMap,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
@@ -103,8 +107,12 @@ impl Config {
         if let Some(dir) = data_dir {
             figment = figment.merge(Serialized::default("data_dir", dir));
         }
-        let mut config: Self = figment.extract().map_err(|e| format!("the configuration is wrong: {e}"))?;
+        let mut config: Self = figment.extract().map_err(|e| wrong(&fault::sentences(e)))?;
         config.data_dir = std::path::absolute(&config.data_dir).map_err(|e| format!("data_dir: {e}"))?;
+        let faults = block_on(config.faults())?;
+        if !faults.is_empty() {
+            return Err(wrong(&faults));
+        }
         if config.catalogs.is_empty() {
             let catalog = CatalogConfig::Sqlite {
                 path: config.data_dir.join("catalog.db"),
@@ -113,15 +121,16 @@ impl Config {
             };
             config.catalogs.insert(config.default_catalog.clone(), catalog);
         }
-        if !config.catalogs.contains_key(&config.default_catalog) {
-            return Err(format!("default_catalog: no catalog named `{}` is configured", config.default_catalog));
-        }
         Ok(config)
     }
 
     /// The configuration as it may be shown.
     pub fn redacted(&self) -> Value {
         let mut value = serde_json::to_value(self).unwrap_or_default();
+        // Of a URL only the credentials are secret.
+        if let Some(url) = &self.redis_url {
+            value["redis_url"] = url.expose().into();
+        }
         redact_urls(&mut value);
         value
     }
@@ -153,13 +162,32 @@ impl Config {
     }
 
     fn make_data_dir(&self) -> icehaul_jobs::Result<()> {
-        std::fs::create_dir_all(&self.data_dir).map_err(|e| {
+        make_private_dir(&self.data_dir).map_err(|e| {
             icehaul_jobs::Error::new(
                 icehaul_jobs::Code::StorageUnavailable,
                 format!("cannot make the data directory {}: {e}", self.data_dir.display()),
             )
         })
     }
+}
+
+/// Runs what asks nobody and so never waits.
+fn block_on<T>(work: impl Future<Output = T>) -> Result<T, String> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| format!("cannot start: {e}"))?;
+    Ok(runtime.block_on(work))
+}
+
+fn wrong(faults: &[String]) -> String {
+    match faults {
+        [one] => format!("the configuration is wrong: {one}"),
+        several => format!("the configuration is wrong:\n  {}", several.join("\n  ")),
+    }
+}
+
+/// Makes a folder that only its owner can enter; one that is there stays as it is.
+pub fn make_private_dir(path: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 fn environment() -> Env {
@@ -174,12 +202,22 @@ fn environment() -> Env {
 /// Blanks the credentials of every URL among the strings.
 fn redact_urls(value: &mut Value) {
     match value {
-        Value::String(text) => {
-            if let Some((scheme, rest)) = text.split_once("://")
+        Value::String(text) if text.contains("://") => {
+            // A password can also be a parameter.
+            let (mut head, mut parameters) = match text.split_once('?') {
+                Some((head, parameters)) => (head.to_owned(), format!("?{parameters}")),
+                None => (text.clone(), String::new()),
+            };
+            if let Some((scheme, rest)) = head.split_once("://")
                 && let Some((_, host)) = rest.rsplit_once('@')
             {
-                *text = format!("{scheme}://{REDACTED}@{host}");
+                head = format!("{scheme}://{REDACTED}@{host}");
             }
+            let lower = parameters.to_ascii_lowercase();
+            if ["pass", "secret", "key", "token", "@"].iter().any(|word| lower.contains(word)) {
+                parameters = format!("?{REDACTED}");
+            }
+            *text = head + &parameters;
         }
         Value::Array(items) => items.iter_mut().for_each(redact_urls),
         Value::Object(fields) => fields.values_mut().for_each(redact_urls),
@@ -193,8 +231,49 @@ mod tests {
 
     #[test]
     fn credentials_in_urls_are_blanked() {
-        let mut value = serde_json::json!({"uri": "postgres://u:p@db/x", "plain": "file:///a@b"});
+        let mut value = serde_json::json!({"uri": "postgres://u:p@db/x", "socket": "redis+unix:///run/r?pass=p&db=1"});
         redact_urls(&mut value);
         assert_eq!(value["uri"], "postgres://***@db/x");
+        assert_eq!(value["socket"], "redis+unix:///run/r?***");
+        let mut odd = serde_json::json!("postgres://h/db?x=y@hunter2");
+        redact_urls(&mut odd);
+        assert_eq!(odd, "postgres://h/db?***");
+        let config = Config { redis_url: Some(Secret::new("redis://u:hunter2@queue:6379/1")), ..Config::default() };
+        assert_eq!(config.redacted()["redis_url"], "redis://***@queue:6379/1");
+    }
+
+    /// What is said of a configuration file.
+    fn said(text: &str) -> String {
+        let file = tempfile::NamedTempFile::new().expect("file");
+        std::fs::write(file.path(), text).expect("written");
+        Config::load(Some(file.path()), None).err().unwrap_or_default()
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_by_its_key() {
+        assert_eq!(said("log_level = \"icehaul=debug,warn\"\n[queue]\nlease_seconds = 0.5"), "");
+        for (text, says) in [
+            ("[worker]\nslots = 0", "worker.slots: must be from 1"),
+            ("log_level = \"loud\"", "log_level: `loud` must be one of off, error"),
+            ("[queue]\nlease_seconds = -1", "queue.lease_seconds: must be more than 0"),
+            ("redis_url = \"bogus\"", "redis_url: the Redis URL is not understood"),
+            ("[limits]\nparallelism = 0", "limits.parallelism: must be from 1 to 16"),
+            ("secret_key = \"short\"", "secret_key: the sealing key must be 64"),
+            ("nonsense = 1", "nonsense: this key is not known here"),
+            ("[worker]\nslotz = 1", "worker.slotz: this key is not known here"),
+            ("[worker]\nslots = \"many\"", "worker.slots: must be a positive whole number"),
+            ("[catalogs]\nlake = 5", "catalogs.lake: must be a table of keys"),
+            ("[catalogs.lake]\npath = \"a\"", "catalogs.lake.kind: this key is missing"),
+            ("[connections.shop]\nkind = \"oracle\"", "connections.shop"),
+            ("[catalogs.lake]\nkind = \"sqlite\"\npath = \"a\"\nwarehouse = \"b\"", "`default_catalog = \"lake\"`"),
+            ("[api]\nbind = \"nowhere\"", "api.bind"),
+        ] {
+            let found = said(text);
+            assert!(found.contains(says), "{text}: {found}");
+            assert!(!found.contains("for key") && !found.contains("enum"), "{text}: {found}");
+        }
+        let both = said("log_level = \"loud\"\n[worker]\nslots = 0");
+        assert!(both.contains("log_level") && both.contains("worker.slots"), "{both}");
+        assert_eq!(said("[api]\nbind = \"localhost:8080\""), "");
     }
 }

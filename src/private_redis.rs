@@ -3,7 +3,11 @@
 use std::{
     fs,
     io::{Read, Write},
-    os::unix::{fs::PermissionsExt, net::UnixStream, process::CommandExt},
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt},
+        net::UnixStream,
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{
@@ -40,9 +44,8 @@ impl PrivateRedis {
     /// A sentence: no `redis-server` on the path, or it does not come up.
     pub fn start(data_dir: &Path) -> Result<Self, String> {
         let dir = data_dir.join("redis");
-        fs::create_dir_all(&dir).map_err(|e| format!("cannot make {}: {e}", dir.display()))?;
-        fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).map_err(|e| format!("{}: {e}", dir.display()))?;
-        let socket = socket_path(&dir);
+        make_private(&dir)?;
+        let socket = socket_path(&dir)?;
         if answers(&socket) {
             return Ok(Self::keep(dir, socket, true));
         }
@@ -95,15 +98,29 @@ impl PrivateRedis {
     }
 }
 
-fn socket_path(dir: &Path) -> PathBuf {
+/// The socket, in a folder that only we can enter: whoever answers there is ours.
+fn socket_path(dir: &Path) -> Result<PathBuf, String> {
     let near = dir.join("redis.sock");
     if near.as_os_str().len() <= LONGEST_SOCKET_PATH {
-        return near;
+        return Ok(near);
     }
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
     dir.hash(&mut hasher);
-    std::env::temp_dir().join(format!("icehaul-{:016x}.sock", hasher.finish()))
+    let folder = std::env::temp_dir().join(format!("icehaul-{:016x}", hasher.finish()));
+    make_private(&folder)?;
+    Ok(folder.join("redis.sock"))
+}
+
+/// Makes a folder that nobody else can enter. One that belongs to somebody else is refused.
+fn make_private(dir: &Path) -> Result<(), String> {
+    let failed = |e: std::io::Error| format!("cannot use the folder {}: {e}", dir.display());
+    fs::create_dir_all(dir).map_err(failed)?;
+    let (found, mine) = (fs::symlink_metadata(dir).map_err(failed)?, fs::metadata("/proc/self").map_err(failed)?);
+    if !found.is_dir() || found.uid() != mine.uid() {
+        return Err(format!("the folder {} belongs to somebody else", dir.display()));
+    }
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).map_err(failed)
 }
 
 /// Starts it in a process group of its own, so that neither Ctrl-C nor the parent's death reaches it.

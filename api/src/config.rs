@@ -1,14 +1,18 @@
 //! The API's part of the configuration.
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{SocketAddr, ToSocketAddrs},
+    time::Duration,
+};
 
 use icehaul_jobs::{Code, Error};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 /// The API's part of the configuration (`api`).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ApiConfig {
-    /// The address to listen on.
+    /// The address to listen on; its host may be a name.
+    #[serde(deserialize_with = "read_address")]
     pub bind: SocketAddr,
     /// The host names that requests may call this service by, beside its address. Empty: on loopback only `localhost` and
     /// loopback addresses, elsewhere any.
@@ -23,6 +27,8 @@ pub struct ApiConfig {
     pub header_timeout_seconds: f64,
     /// How long a request's body may take to arrive, in seconds.
     pub body_timeout_seconds: f64,
+    /// How long a peer may take nothing of the answer that it is sent, in seconds.
+    pub write_timeout_seconds: f64,
     /// How long counting, reading or fingerprinting a table may take, and the longest `timeout_seconds` of a query.
     pub query_timeout_seconds: f64,
     /// The longest `Prefer: wait=N`, in seconds.
@@ -39,6 +45,7 @@ impl Default for ApiConfig {
             max_connections: 4096,
             header_timeout_seconds: 15.0,
             body_timeout_seconds: 30.0,
+            write_timeout_seconds: 30.0,
             query_timeout_seconds: 300.0,
             max_wait_seconds: 60,
         }
@@ -49,6 +56,21 @@ impl ApiConfig {
     pub(crate) fn query_timeout(&self) -> Duration {
         seconds(self.query_timeout_seconds)
     }
+}
+
+/// Reads an address such as `127.0.0.1:8080` or `localhost:8080`; of several that a name means, IPv4 first.
+///
+/// # Errors
+/// A sentence that repeats it.
+pub fn address(text: &str) -> std::result::Result<SocketAddr, String> {
+    let wrong = |why: String| format!("`{text}` must be an address and a port, such as 127.0.0.1:8080 ({why})");
+    let found: Vec<_> = text.to_socket_addrs().map_err(|e| wrong(e.to_string()))?.collect();
+    let first = found.iter().find(|one| one.is_ipv4()).or(found.first());
+    first.copied().ok_or_else(|| wrong("it has none".into()))
+}
+
+fn read_address<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<SocketAddr, D::Error> {
+    address(&String::deserialize(from)?).map_err(D::Error::custom)
 }
 
 /// Seconds from a configuration or request; nonsense (negative, NaN) is no time at all.

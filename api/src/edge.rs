@@ -79,6 +79,8 @@ fn log(error: &Error, request_id: &str, method: &str, route: &str) {
         causes.push(error.to_string());
         cause = error.source();
     }
+    // Many an error repeats the one that it wraps.
+    causes.dedup();
     let code = error.code().as_str();
     tracing::error!(request_id, method, route, code, cause = causes.join(": "), "request failed: {error}");
 }

@@ -48,7 +48,7 @@ fn params<T: DeserializeOwned + JsonSchema>(query: &str) -> Result<T> {
     })
 }
 
-/// The text as a number where the schema asks for one; what is none stays text, for the schema to refuse.
+/// The text as a number or truth value where the schema asks for one; what is none stays text, for the schema to refuse.
 fn typed(schema: &Value, text: String) -> Value {
     let is = |name: &str| match &schema["type"] {
         Value::Array(types) => types.iter().any(|one| one == name),
@@ -56,6 +56,9 @@ fn typed(schema: &Value, text: String) -> Value {
     };
     if is("integer") {
         return text.parse::<i64>().map_or_else(|_| text.into(), Value::from);
+    }
+    if is("boolean") {
+        return text.parse::<bool>().map_or_else(|_| text.into(), Value::from);
     }
     text.into()
 }
@@ -69,6 +72,10 @@ impl FromRequest<AppState> for JsonBody {
     async fn from_request(request: Request, state: &AppState) -> Result<Self> {
         if !is_json(request.headers()) {
             let message = "send the body as JSON, with the header `Content-Type: application/json`";
+            return Err(Error::new(Code::UnsupportedMediaType, message).into());
+        }
+        if request.headers().get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+            let message = "send the body as it is, without compression and the header `Content-Encoding`";
             return Err(Error::new(Code::UnsupportedMediaType, message).into());
         }
         let (time, most) = (seconds(state.config.body_timeout_seconds), state.config.max_body_bytes);

@@ -10,7 +10,7 @@ use icehaul_jobs::{Code, Error};
 use crate::ApiConfig;
 
 /// Refuses a request that calls this service by a foreign name (DNS rebinding) or that a page of another site makes
-/// (cross-site request forgery).
+/// (cross-site request forgery). That page may lead to this service, as a link does, and nothing else.
 ///
 /// # Errors
 /// [`Code::HostNotAllowed`], [`Code::OriginNotAllowed`].
@@ -20,8 +20,12 @@ pub(crate) fn check(request: &Request, config: &ApiConfig) -> Result<(), Error> 
         let message = "call this service by its address, by `localhost`, or by a name listed in `api.hosts`";
         return Err(Error::new(Code::HostNotAllowed, message));
     }
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if !reads && !same_site(request.headers(), host.as_ref()) {
+    let headers = request.headers();
+    let own = match *request.method() {
+        Method::GET | Method::HEAD | Method::OPTIONS => !from_elsewhere(headers) || leads_here(headers),
+        _ => same_site(headers, host.as_ref()),
+    };
+    if !own {
         let message = "a page of another site may not make this request; leave out the header `Origin`";
         return Err(Error::new(Code::OriginNotAllowed, message));
     }
@@ -49,14 +53,24 @@ fn known(name: &str, config: &ApiConfig) -> bool {
 
 /// Whether the page that makes the request, if it is one, is this service's own (Fetch standard, `Origin` header).
 fn same_site(headers: &HeaderMap, host: Option<&Authority>) -> bool {
-    let site = headers.get(HeaderName::from_static("sec-fetch-site")).map(|value| value.as_bytes());
-    if site.is_some_and(|site| site != b"same-origin" && site != b"none") {
+    if from_elsewhere(headers) {
         return false;
     }
     let Some(origin) = headers.get(header::ORIGIN) else { return true };
     let origin = origin.to_str().unwrap_or_default();
     let page = origin.split_once("://").and_then(|(_, rest)| rest.parse::<Authority>().ok());
     page.as_ref() == host
+}
+
+/// Whether a browser says that a page of another origin makes the request (Fetch Metadata).
+fn from_elsewhere(headers: &HeaderMap) -> bool {
+    let site = headers.get(HeaderName::from_static("sec-fetch-site")).map(|value| value.as_bytes());
+    site.is_some_and(|site| site != b"same-origin" && site != b"none")
+}
+
+/// Whether the browser shows the answer instead of the page that led there.
+fn leads_here(headers: &HeaderMap) -> bool {
+    headers.get(HeaderName::from_static("sec-fetch-mode")).is_some_and(|mode| mode == "navigate")
 }
 
 #[cfg(test)]
@@ -108,7 +122,22 @@ mod tests {
             ("sec-fetch-site", "same-site"),
         ] {
             assert_eq!(post(extra), Some(Code::OriginNotAllowed), "{extra:?}");
-            assert_eq!(verdict("GET", &[("host", "localhost:8080"), extra], &config), None);
         }
+    }
+
+    #[test]
+    fn pages_of_other_sites_may_only_lead_here() {
+        let get = |extra: &[(&str, &str)]| {
+            let headers: Vec<_> = [("host", "localhost:8080")].iter().chain(extra).copied().collect();
+            verdict("GET", &headers, &ApiConfig::default())
+        };
+        assert_eq!(get(&[("origin", "http://evil.test")]), None);
+        assert_eq!(get(&[("sec-fetch-site", "none"), ("sec-fetch-mode", "cors")]), None);
+        assert_eq!(get(&[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")]), None);
+        for mode in ["no-cors", "cors", "websocket"] {
+            let headers = [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", mode)];
+            assert_eq!(get(&headers), Some(Code::OriginNotAllowed), "{mode}");
+        }
+        assert_eq!(get(&[("sec-fetch-site", "same-site")]), Some(Code::OriginNotAllowed));
     }
 }

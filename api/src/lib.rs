@@ -10,12 +10,13 @@ mod metrics;
 mod openapi;
 mod operation;
 mod problem;
+mod room;
 mod routes;
 mod rows;
 mod serve;
 mod state;
 
-pub use config::{ApiConfig, check_bind};
+pub use config::{ApiConfig, address, check_bind};
 pub use openapi::openapi;
 pub use routes::router;
 pub use serve::serve;

@@ -2,12 +2,15 @@
 use std::time::{Duration, Instant};
 
 use arrow_array::{Array, ArrayRef, RecordBatch, cast::AsArray, types::*};
-use arrow_cast::display::{ArrayFormatter, FormatOptions};
+use arrow_cast::{
+    cast,
+    display::{ArrayFormatter, FormatOptions},
+};
 use arrow_schema::{DataType, SchemaRef, TimeUnit};
 use chrono::{DateTime, SecondsFormat, Utc};
 use futures::StreamExt;
 use icehaul_jobs::{Code, Error};
-use icehaul_lake::Batches;
+use icehaul_lake::{Batches, sql_type_of};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -22,7 +25,7 @@ const EXACT: u64 = (1 << 53) - 1;
 pub(crate) struct ResultColumn {
     /// The name.
     name: String,
-    /// The type, in Arrow's spelling.
+    /// The type, in the spelling of `/schema`.
     #[serde(rename = "type")]
     data_type: String,
 }
@@ -85,7 +88,7 @@ impl ResultSet {
 
 fn columns(schema: &SchemaRef) -> Vec<ResultColumn> {
     let fields = schema.fields().iter();
-    fields.map(|field| ResultColumn { name: field.name().clone(), data_type: field.data_type().to_string() }).collect()
+    fields.map(|field| ResultColumn { name: field.name().clone(), data_type: sql_type_of(field.data_type()) }).collect()
 }
 
 struct Writer {
@@ -254,12 +257,14 @@ impl Writer {
         Ok(())
     }
 
+    /// A date or time beyond the calendar stays the number that it is.
     fn formatted(&mut self, array: &ArrayRef, row: usize) -> Result<()> {
         let broken = |e| Error::new(Code::Internal, "a value cannot be written as text").caused_by(e);
-        let options = FormatOptions::default();
-        let formatter = ArrayFormatter::try_new(array, &options).map_err(broken)?;
-        let text = formatter.value(row).try_to_string().map_err(broken)?;
-        self.text(&text);
+        let text = |array: &dyn Array, row| {
+            ArrayFormatter::try_new(array, &FormatOptions::default())?.value(row).try_to_string()
+        };
+        let number = || text(&cast(&array.slice(row, 1), &DataType::Int64)?, 0);
+        self.text(&text(array, row).or_else(|cause| number().map_err(|_| cause)).map_err(broken)?);
         Ok(())
     }
 }
@@ -309,6 +314,9 @@ mod tests {
         assert_eq!(cell(at.with_timezone("+00:00")).await, "1970-01-01T00:00:01.500Z");
         assert_eq!(cell(TimestampMicrosecondArray::from(vec![i64::MAX])).await, "9223372036854775807");
         assert_eq!(cell(Date32Array::from(vec![19_000])).await, "2022-01-08");
+        // 5874897-12-31, PostgreSQL's last day.
+        assert_eq!(cell(Date32Array::from(vec![2_145_031_948])).await, "2145031948");
+        assert_eq!(cell(Date64Array::from(vec![i64::MAX])).await, "9223372036854775807");
         assert_eq!(cell(Time64MicrosecondArray::from(vec![1])).await, "00:00:00.000001");
         assert_eq!(cell(BinaryArray::from(vec![b"\x00\xff".as_slice()])).await, "00ff");
         let uuid = FixedSizeBinaryArray::try_from_iter([[0x12; 16]].into_iter()).expect("uuid");
@@ -336,7 +344,7 @@ mod tests {
         let column = || -> Vec<(&str, ArrayRef)> { vec![("n", Arc::new(Int32Array::from_iter_values(100..200)))] };
         let all = json_of(column(), 100, 10_000).await;
         assert_eq!((&all["row_count"], &all["truncated"]), (&100.into(), &false.into()));
-        assert_eq!(all["columns"], serde_json::json!([{"name": "n", "type": "Int32"}]));
+        assert_eq!(all["columns"], serde_json::json!([{"name": "n", "type": "INT"}]));
         let some = json_of(column(), 99, 10_000).await;
         assert_eq!((&some["row_count"], &some["truncated"]), (&99.into(), &true.into()));
         let few = json_of(column(), 100, 13).await;

@@ -1,5 +1,11 @@
 //! The server: connections in, answers out, with bounds on how long a peer may dawdle.
-use std::{io, pin::pin, sync::Arc, time::Duration};
+use std::{
+    io,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -8,8 +14,10 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
+    time::Sleep,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -35,7 +43,8 @@ pub async fn serve(listener: TcpListener, mut state: AppState, shutdown: Cancell
         .header_read_timeout(seconds(state.config.header_timeout_seconds))
         .max_buf_size(MAX_HEAD_BYTES);
     let room = Arc::new(Semaphore::new(state.config.max_connections));
-    let server = Server { http, app: router(state), room, connections: TaskTracker::new(), shutdown };
+    let patience = seconds(state.config.write_timeout_seconds);
+    let server = Server { http, patience, app: router(state), room, connections: TaskTracker::new(), shutdown };
 
     tracing::info!(address = %listener.local_addr()?, "listening");
     server.accept(listener).await;
@@ -49,6 +58,7 @@ pub async fn serve(listener: TcpListener, mut state: AppState, shutdown: Cancell
 #[derive(Clone)]
 struct Server {
     http: http1::Builder,
+    patience: Duration,
     app: Router,
     room: Arc<Semaphore>,
     connections: TaskTracker,
@@ -75,7 +85,8 @@ impl Server {
         // Small answers must not wait for an acknowledgement of the one before.
         let _ = stream.set_nodelay(true);
         let service = TowerToHyperService::new(self.app);
-        let mut connection = pin!(self.http.serve_connection(TokioIo::new(stream), service));
+        let peer = Peer { stream, patience: self.patience, stall: None };
+        let mut connection = pin!(self.http.serve_connection(TokioIo::new(peer), service));
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
             () = self.shutdown.cancelled() => {
@@ -86,5 +97,60 @@ impl Server {
         if let Err(error) = ended {
             tracing::debug!(%error, "a connection broke off");
         }
+    }
+}
+
+/// A connection that breaks off when nothing of what is sent is taken for too long.
+struct Peer {
+    stream: TcpStream,
+    patience: Duration,
+    /// Runs while a write waits.
+    stall: Option<Pin<Box<Sleep>>>,
+}
+
+impl Peer {
+    fn watch(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.stall = None;
+            return written;
+        }
+        let patience = self.patience;
+        let stall = self.stall.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+        let up = || Err(io::Error::new(io::ErrorKind::TimedOut, "the peer does not take its answer"));
+        stall.as_mut().poll(cx).map(|()| up())
+    }
+}
+
+impl AsyncRead for Peer {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, into)
+    }
+}
+
+impl AsyncWrite for Peer {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.watch(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
+        self.watch(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

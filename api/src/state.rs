@@ -6,7 +6,7 @@ use icehaul_lake::Lakes;
 use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
 
-use crate::{ApiConfig, metrics::HttpMetrics};
+use crate::{ApiConfig, metrics::HttpMetrics, room::Room};
 
 /// What every handler is given. Cheap to clone.
 #[derive(Clone)]
@@ -30,6 +30,7 @@ pub struct AppState {
     /// Ends long-lived answers when the server stops.
     pub(crate) shutdown: CancellationToken,
     pub(crate) metrics: HttpMetrics,
+    pub(crate) room: Room,
 }
 
 impl AppState {
@@ -47,6 +48,7 @@ impl AppState {
     ) -> Result<Self, prometheus::Error> {
         Ok(Self {
             metrics: HttpMetrics::new(&registry)?,
+            room: Room::new(config.max_result_bytes),
             queue,
             sealer,
             lakes,

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Code, Error, Result, Secret};
+use crate::{Code, Error, Result, Secret, source::SslMode};
 
 /// Named connections (`connections.<name>`).
 pub type Connections = BTreeMap<String, Connection>;
@@ -25,9 +25,9 @@ pub enum Connection {
         user: String,
         /// Its password, by value, file or environment.
         password: Option<SecretSource>,
-        /// How the connection is encrypted: `disable`, `prefer`, `require`, `verify-ca` or `verify-full`.
+        /// How the connection is encrypted; default `prefer`.
         #[serde(default)]
-        sslmode: Option<String>,
+        sslmode: Option<SslMode>,
         /// A file of root certificates (PEM) instead of the system's.
         sslrootcert: Option<PathBuf>,
         /// Permits a role that could do more than read (superuser, server files, programs).
@@ -62,7 +62,7 @@ impl SecretSource {
     /// The secret.
     ///
     /// # Errors
-    /// [`Code::ConnectionNotFound`] if the file or variable is not there.
+    /// [`Code::SecretUnreadable`] if the file or variable is not there.
     pub fn resolve(&self) -> Result<Secret> {
         match self {
             Self::Value(secret) => Ok(secret.clone()),
@@ -77,7 +77,7 @@ impl SecretSource {
 }
 
 fn missing(what: String) -> Error {
-    Error::new(Code::ConnectionNotFound, format!("a connection's secret cannot be read: {what}"))
+    Error::new(Code::SecretUnreadable, format!("the connection's password cannot be read on the worker: {what}"))
 }
 
 /// Bounds that keep one job from taking the machine (`limits`).
@@ -105,5 +105,19 @@ impl Default for Limits {
             statement_timeout_seconds: 6.0 * 3600.0,
             connect_timeout_seconds: 10.0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_that_is_not_there_is_named() {
+        let error = SecretSource::Env { env: "ICEHAUL_NO_SUCH_VARIABLE".into() }.resolve().expect_err("not set");
+        assert_eq!(error.code(), Code::SecretUnreadable);
+        assert!(error.message().contains("ICEHAUL_NO_SUCH_VARIABLE is not set"), "{error}");
+        let error = SecretSource::File { file: "/no/such/file".into() }.resolve().expect_err("not there");
+        assert!(error.message().contains("/no/such/file"), "{error}");
     }
 }

@@ -86,7 +86,9 @@ impl Stop {
             StopReason::Cancelled => Error::new(Code::Cancelled, "the job was cancelled"),
             StopReason::LeaseLost => Error::new(Code::LeaseLost, "the job's lease ran out; another worker may hold it"),
             StopReason::Stopping => Error::new(Code::WorkerStopping, "the worker is stopping"),
-            StopReason::Timeout => Error::new(Code::Timeout, "the job's timeout_seconds are over"),
+            StopReason::Timeout => {
+                Error::new(Code::Timeout, "the attempt took longer than `timeout_seconds`; raise it, or leave it out")
+            }
         })
     }
 

@@ -78,7 +78,7 @@ codes! {
     Panicked               "panicked"                 500 Retry::Backoff, "The job's code panicked";
     Timeout                "timeout"                  504 Retry::Backoff, "The job took longer than its timeout";
     UnreadablePayload      "unreadable_payload"       500 Retry::Never,   "The job's payload cannot be read by this worker";
-    SecretUnreadable       "secret_unreadable"        500 Retry::Never,   "The job's sealed secret cannot be opened with this worker's key";
+    SecretUnreadable       "secret_unreadable"        500 Retry::Never,   "A secret cannot be read, or not be opened with this worker's key";
     // Sources.
     ConnectionNotFound     "connection_not_found"     422 Retry::Never,   "No connection has this name";
     SourceUnreachable      "source_unreachable"       502 Retry::Backoff, "The source does not answer";
@@ -86,12 +86,14 @@ codes! {
     TlsError               "tls_error"                502 Retry::Never,   "The source's TLS handshake failed";
     AuthFailed             "auth_failed"              502 Retry::Never,   "The source refused the credentials";
     DatabaseNotFound       "database_not_found"       502 Retry::Never,   "The source has no such database";
-    SourceTableNotFound    "source_table_not_found"   502 Retry::Never,   "The source has no such table or column";
+    SourceTableNotFound    "source_table_not_found"   502 Retry::Never,   "The source has no such table";
+    SourceColumnNotFound   "source_column_not_found"  502 Retry::Never,   "The source has no such column";
     PermissionDenied       "permission_denied"        502 Retry::Never,   "The source's role may not read this";
     RoleTooPowerful        "role_too_powerful"        422 Retry::Never,   "The source's role may do more than read";
     QueryError             "query_error"              422 Retry::Never,   "The source refused the query";
     QueryNotAllowed        "query_not_allowed"        422 Retry::Never,   "The statement is not one single read-only query";
     QueryTimeout           "query_timeout"            422 Retry::Never,   "The query took longer than allowed";
+    QueryBusy              "query_busy"               429 Retry::Backoff, "Other queries take all the room";
     DuplicateColumn        "duplicate_column"         422 Retry::Never,   "Two columns have the same name";
     TooManyColumns         "too_many_columns"         422 Retry::Never,   "There are too many columns";
     UnsupportedType        "unsupported_type"         422 Retry::Never,   "A column's type cannot be carried";
@@ -119,6 +121,20 @@ codes! {
     VerificationFailed     "verification_failed"      409 Retry::Never,   "What was written is not what was read";
 }
 
+/// The most faults that one error tells, and the longest path, explanation and sentence, in characters: an answer must
+/// not be many times as long as the request.
+pub(crate) const MAX_FAULTS: usize = 20;
+const MAX_PATH: usize = 200;
+const MAX_DETAIL: usize = 500;
+const MAX_MESSAGE: usize = 4000;
+
+fn cut(text: String, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
 /// One wrong field of a request.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct FieldError {
@@ -144,7 +160,7 @@ pub struct Error {
 impl Error {
     /// A failure without a cause of its own; `message` is shown to the user and holds no secret.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), retry: code.retry(), fields: Vec::new(), source: None }
+        Self { code, message: cut(message.into(), MAX_MESSAGE), retry: code.retry(), fields: Vec::new(), source: None }
     }
 
     /// A failure of one field of a request.
@@ -152,9 +168,16 @@ impl Error {
         Self::fields(vec![FieldError { field: field.into(), code, detail: detail.into() }])
     }
 
-    /// A failure of several fields. Its code is theirs if they agree, else [`Code::InvalidRequest`].
+    /// A failure of several fields, of which the first twenty are told. Its code is theirs if they agree, else
+    /// [`Code::InvalidRequest`].
     #[must_use]
     pub fn fields(fields: Vec<FieldError>) -> Self {
+        let short = |f: FieldError| FieldError {
+            field: cut(f.field, MAX_PATH),
+            detail: cut(f.detail, MAX_DETAIL),
+            code: f.code,
+        };
+        let fields: Vec<_> = fields.into_iter().take(MAX_FAULTS).map(short).collect();
         let first = fields.first().map_or(Code::InvalidRequest, |f| f.code);
         let code = if fields.iter().all(|f| f.code == first) { first } else { Code::InvalidRequest };
         let message = fields.iter().map(|f| format!("{}: {}", f.field, f.detail)).collect::<Vec<_>>().join("; ");
@@ -234,6 +257,7 @@ impl From<icehaul_lake::Error> for Error {
             Kind::InvalidQuery => Code::InvalidQuery,
             Kind::QueryNotAllowed => Code::QueryNotAllowed,
             Kind::QueryTimeout => Code::QueryTimeout,
+            Kind::QueryBusy => Code::QueryBusy,
             _ => Code::Internal,
         };
         Self::new(code, error.message().to_owned()).caused_by(error)
@@ -252,6 +276,20 @@ mod tests {
             assert_eq!(serde_json::to_value(code).ok(), Some(code.as_str().into()));
             assert!((400..600).contains(&code.http()));
         }
+    }
+
+    #[test]
+    fn an_error_is_short_whatever_the_request() {
+        let field = |n: usize| FieldError {
+            field: format!("{n}.{}", "ä".repeat(1000)),
+            code: Code::UnknownField,
+            detail: "x".repeat(1000),
+        };
+        let error = Error::fields((0..1000).map(field).collect());
+        let lengths = |f: &FieldError| (f.field.chars().count(), f.detail.chars().count());
+        assert_eq!(error.field_errors().iter().map(lengths).collect::<Vec<_>>(), [(201, 501); 20]);
+        assert!(error.message().starts_with("0.ää") && error.message().ends_with('…'));
+        assert_eq!(error.message().chars().count(), 4001);
     }
 
     #[test]

@@ -102,6 +102,11 @@ impl Sealer {
         let failed = |e: io::Error| {
             Error::new(Code::SecretUnreadable, format!("cannot use the key file {}: {e}", path.display()))
         };
+        use std::os::unix::fs::PermissionsExt;
+        if std::fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o022 != 0) {
+            let message = format!("others may write the key file {}: run `chmod 600` on it", path.display());
+            return Err(Error::new(Code::SecretUnreadable, message));
+        }
         match std::fs::read_to_string(path) {
             Ok(text) => Self::from_hex(&text),
             Err(e) if e.kind() == io::ErrorKind::NotFound => {

@@ -1,9 +1,10 @@
 //! A table's shape in words: its columns and its partitioning, as people write them.
+use arrow_schema::{DataType, Field, TimeUnit};
 use iceberg::spec::{PrimitiveType, Schema, Transform, Type};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::Table;
+use crate::{Table, schema};
 
 /// A top-level column.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -84,6 +85,34 @@ fn sql_type(of: &Type) -> String {
     }
 }
 
+/// The type of a result's column in the same words; types that no table has are called by Arrow's name.
+#[must_use]
+pub fn sql_type_of(data_type: &DataType) -> String {
+    let of = |field: &Field| sql_type_of(field.data_type());
+    match data_type {
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            format!("ARRAY({})", of(item))
+        }
+        DataType::Struct(fields) => {
+            let fields = fields.iter().map(|field| format!("{} {}", field.name(), of(field)));
+            format!("ROW({})", fields.collect::<Vec<_>>().join(", "))
+        }
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(pair) if pair.len() == 2 => format!("MAP({}, {})", of(&pair[0]), of(&pair[1])),
+            other => other.to_string(),
+        },
+        DataType::Dictionary(_, value) => sql_type_of(value),
+        DataType::Timestamp(TimeUnit::Nanosecond, None) => sql_primitive(&PrimitiveType::TimestampNs),
+        DataType::Timestamp(TimeUnit::Nanosecond, Some(_)) => sql_primitive(&PrimitiveType::TimestamptzNs),
+        // What functions count with; no value of theirs needs the 64th bit.
+        DataType::UInt64 => sql_primitive(&PrimitiveType::Long),
+        // Queries carry UUIDs as their 16 bytes.
+        DataType::FixedSizeBinary(16) => sql_primitive(&PrimitiveType::Uuid),
+        other => schema::primitive(&Field::new("", other.clone(), true))
+            .map_or_else(|_| other.to_string().to_uppercase(), |primitive| sql_primitive(&primitive)),
+    }
+}
+
 fn sql_primitive(of: &PrimitiveType) -> String {
     match of {
         PrimitiveType::Boolean => "BOOLEAN",
@@ -118,6 +147,22 @@ mod tests {
         let row = Type::Struct(StructType::new(vec![NestedField::optional(3, "tags", list).into()]));
         assert_eq!(sql_type(&row), "ROW(tags ARRAY(VARCHAR))");
         assert_eq!(sql_primitive(&PrimitiveType::Decimal { precision: 12, scale: 2 }), "DECIMAL(12, 2)");
+    }
+
+    #[test]
+    fn results_speak_of_types_as_tables_do() {
+        let list = DataType::List(Field::new("element", DataType::Utf8View, true).into());
+        for (of, name) in [
+            (DataType::Int32, "INT"),
+            (DataType::UInt64, "BIGINT"),
+            (DataType::Decimal128(12, 2), "DECIMAL(12, 2)"),
+            (DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), "TIMESTAMP WITH TIME ZONE"),
+            (DataType::FixedSizeBinary(16), "UUID"),
+            (DataType::Struct(vec![Field::new("tags", list, true)].into()), "ROW(tags ARRAY(VARCHAR))"),
+            (DataType::Null, "NULL"),
+        ] {
+            assert_eq!(sql_type_of(&of), name);
+        }
     }
 
     #[test]

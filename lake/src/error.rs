@@ -45,6 +45,8 @@ pub enum Kind {
     QueryNotAllowed,
     /// The SQL took longer than allowed.
     QueryTimeout,
+    /// Other queries ran during all of the time that the SQL may take.
+    QueryBusy,
     /// A defect of ours, or a broken table.
     Internal,
 }

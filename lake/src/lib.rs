@@ -22,7 +22,7 @@ mod write;
 pub use batches::Batches;
 pub use catalog::CatalogConfig;
 pub use commit::{Change, Committed, Cursor, CursorMove, Cursors, Guard, Permission};
-pub use describe::Column;
+pub use describe::{Column, sql_type_of};
 pub use error::{Error, Kind, Result};
 pub use fingerprint::Fingerprint;
 pub use lake::{Lake, Lakes};

@@ -9,9 +9,12 @@ pub struct Fingerprint {
     /// At this snapshot instead of the current one.
     #[arg(long, value_name = "ID")]
     snapshot: Option<String>,
-    /// Of these columns only, separated by commas.
+    /// Of these columns only. Separated by commas, or give it again for more.
     #[arg(long, value_name = "COLUMNS")]
-    columns: Option<String>,
+    columns: Vec<String>,
+    /// Of the columns that the newest load took from its source, without the lineage columns.
+    #[arg(long, conflicts_with = "columns")]
+    source_columns: bool,
     #[command(flatten)]
     connect: Connect,
 }
@@ -19,12 +22,14 @@ pub struct Fingerprint {
 impl Fingerprint {
     pub async fn run(self) -> Result<(), Failure> {
         let path = format!("{}/fingerprint", table_path(&self.table)?);
-        let query = [("snapshot_id", self.snapshot), ("columns", self.columns)];
-        let answer = self.connect.client().get(&path, &query).await?;
+        let columns = (!self.columns.is_empty()).then(|| self.columns.join(","));
+        let source = self.source_columns.then(|| "true".to_owned());
+        let query = [("snapshot_id", self.snapshot), ("columns", columns), ("source_columns", source)];
+        let answer = self.connect.client()?.get(&path, &query).await?;
         if self.connect.json {
             print::json(&answer);
         } else {
-            println!("{}", print::cell(&answer["fingerprint"]));
+            print::line(print::cell(&answer["fingerprint"]));
         }
         Ok(())
     }

@@ -1,12 +1,15 @@
 //! `icehaul load`: its options are the request's fields, taken from the request's schema, so a new source needs no code.
 use std::io::IsTerminal;
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{
+    Arg, ArgAction, ArgMatches, Command,
+    builder::{PossibleValue, PossibleValuesParser},
+};
 use icehaul_jobs::spec::JobSpec;
 use serde_json::{Map, Value, json};
 
-use super::{jobs, print};
-use crate::client::{Client, Failure};
+use super::{follow, print};
+use crate::client::{Client, DEFAULT_URL, Failure};
 
 /// The command with one subcommand per source.
 pub fn command() -> Command {
@@ -30,13 +33,7 @@ pub fn command() -> Command {
 
 fn common(command: Command) -> Command {
     command
-        .arg(
-            Arg::new("url")
-                .long("url")
-                .env("ICEHAUL_URL")
-                .default_value("http://127.0.0.1:8080")
-                .help("The running Icehaul"),
-        )
+        .arg(Arg::new("url").long("url").env("ICEHAUL_URL").default_value(DEFAULT_URL).help("The running Icehaul"))
         .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON"))
         .arg(
             Arg::new("no-wait")
@@ -49,10 +46,24 @@ fn common(command: Command) -> Command {
 /// One field as an option. A secret can also come from an environment variable.
 fn option(command: Command, field: &str, schema: &Value) -> Command {
     let long = field.replace('_', "-");
-    let help = schema["description"].as_str().unwrap_or_default().replace('\n', " ");
+    let mut help = schema["description"].as_str().unwrap_or_default().replace('\n', " ");
+    match type_of(schema) {
+        "array" => help.push_str(" Separated by commas, or give it again for more."),
+        "object" => help.push_str(" Give it again for more."),
+        _ => {}
+    }
+    match &schema["default"] {
+        Value::String(text) => help.push_str(&format!(" [default: {text}]")),
+        value @ (Value::Bool(_) | Value::Number(_)) => help.push_str(&format!(" [default: {value}]")),
+        _ => {}
+    }
     let mut arg = Arg::new(field.to_owned()).long(long.clone()).help(help);
+    let choices = choices(schema);
+    if !choices.is_empty() {
+        arg = arg.value_parser(PossibleValuesParser::new(choices));
+    }
     arg = match type_of(schema) {
-        "array" => arg.value_delimiter(None).action(ArgAction::Append).value_name("ITEM"),
+        "array" => arg.action(ArgAction::Append).value_name("ITEM"),
         "object" => arg.action(ArgAction::Append).value_name("NAME=VALUE"),
         "boolean" => arg.value_name("true|false").num_args(0..=1).default_missing_value("true"),
         _ => arg,
@@ -62,6 +73,17 @@ fn option(command: Command, field: &str, schema: &Value) -> Command {
     }
     let env = Arg::new(format!("{field}_env")).long(format!("{long}-env")).value_name("VARIABLE");
     command.arg(arg).arg(env.help("The environment variable that holds it").conflicts_with(field.to_owned()))
+}
+
+/// The values that a field's schema enumerates, with what they mean; empty if it takes others too.
+fn choices(schema: &Value) -> Vec<PossibleValue> {
+    if let Some(name) = schema["const"].as_str() {
+        let meaning = schema["description"].as_str().unwrap_or_default().replace('\n', " ");
+        return vec![PossibleValue::new(name.to_owned()).help(meaning)];
+    }
+    let named = schema["enum"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let nested = ["oneOf", "anyOf"].into_iter().filter_map(|key| schema[key].as_array()).flatten().flat_map(choices);
+    named.map(|name| PossibleValue::new(name.to_owned())).chain(nested).collect()
 }
 
 /// The schema's type, null aside.
@@ -78,7 +100,7 @@ pub async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let Some((source, matches)) = matches.subcommand() else { return Err(Failure::usage("which source?")) };
     let schema = JobSpec::request_schema(&format!("load.{source}")).unwrap_or_default();
     let body = body(matches, &schema)?;
-    let client = Client::new(matches.get_one::<String>("url").map(String::as_str).unwrap_or_default());
+    let client = Client::new(matches.get_one::<String>("url").map(String::as_str).unwrap_or_default())?;
     let accepted = client.post(&format!("/load/{source}"), &body).await?;
     let id = print::cell(&accepted["job_id"]);
     let as_json = matches.get_flag("json");
@@ -86,12 +108,13 @@ pub async fn run(matches: &ArgMatches) -> Result<(), Failure> {
         if as_json {
             print::json(&accepted)
         } else {
-            println!("{id}")
+            print::line(&id)
         }
         return Ok(());
     }
-    let job = jobs::follow(&client, &id, !as_json && std::io::stderr().is_terminal()).await?;
-    jobs::report(&job, as_json)
+    print::note(format_args!("job {id} submitted"));
+    let job = follow::follow(&client, &id, !as_json && std::io::stderr().is_terminal()).await?;
+    follow::report(&job, as_json)
 }
 
 fn body(matches: &ArgMatches, schema: &Value) -> Result<Value, Failure> {
@@ -118,11 +141,59 @@ fn value_of(field: &str, kind: &str, values: &[&String]) -> Result<Value, Failur
         "integer" => json!(first.parse::<i64>().map_err(|_| wrong("a whole number"))?),
         "number" => json!(first.parse::<f64>().map_err(|_| wrong("a number"))?),
         "boolean" => json!(first.parse::<bool>().map_err(|_| wrong("true or false"))?),
-        "array" => values.iter().map(|v| Value::from(v.as_str())).collect(),
+        "array" => values.iter().flat_map(|value| items(value)).map(Value::from).collect(),
         "object" => {
             let pairs = values.iter().map(|v| v.split_once('=').map(|(k, v)| (k.to_owned(), Value::from(v))));
             Value::Object(pairs.collect::<Option<Map<_, _>>>().ok_or_else(|| wrong("of the form name=value"))?)
         }
         _ => first.into(),
     })
+}
+
+/// The items of a list: commas part them, but not within brackets (`bucket(4, id)`).
+fn items(text: &str) -> Vec<&str> {
+    let mut depth = 0;
+    let comma = |c: char| {
+        match c {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ => {}
+        }
+        c == ',' && depth <= 0
+    };
+    text.split(comma).map(str::trim).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_shows_choices_defaults_and_repetition() {
+        let mut load = command();
+        let postgres = load.find_subcommand_mut("postgres").expect("a source");
+        let help = postgres.render_long_help().to_string();
+        for part in [
+            "- incremental: They stay, and only rows beyond",
+            "[default: append]",
+            "[default: counts]",
+            "[default: evolve]",
+            "- verify-full:",
+            "- snappy:",
+            "[default: normal]",
+            "[default: 5]",
+            "[default: true]",
+            "Separated by commas, or give it again for more.",
+            "Give it again for more.",
+        ] {
+            assert!(help.contains(part), "{part} is not in\n{help}");
+        }
+        assert!(command().try_get_matches_from(["load", "postgres", "--mode", "upend"]).is_err());
+    }
+
+    #[test]
+    fn lists_are_parted_by_commas_outside_of_brackets() {
+        assert_eq!(items("a, b"), ["a", "b"]);
+        assert_eq!(items("bucket(4, id),day(at)"), ["bucket(4, id)", "day(at)"]);
+    }
 }

@@ -1,7 +1,8 @@
 //! The command line: one file per subcommand.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the command line speaks on the terminal")]
+#![expect(clippy::print_stdout, reason = "the command line speaks on the terminal")]
 mod config;
 mod fingerprint;
+mod follow;
 mod jobs;
 mod load;
 mod print;
@@ -13,7 +14,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::client::{Client, Failure};
+use crate::client::{Client, DEFAULT_URL, Failure};
 
 /// Moves data into Apache Iceberg and proves that all of it arrived.
 #[derive(Parser)]
@@ -31,12 +32,12 @@ enum Command {
     /// Run API and worker in one process, with a private Redis if none is configured.
     Up(serve::Up),
     /// Run the API only.
-    Api(serve::Serve),
+    Api(serve::Up),
     /// Run a worker only.
-    Worker(serve::Serve),
+    Worker(serve::Worker),
     /// List, show, watch, cancel and retry jobs.
     Jobs(jobs::Jobs),
-    /// Show namespaces, tables, or one table.
+    /// List tables; show one, its snapshots or its first rows.
     Tables(tables::Tables),
     /// Run a read-only SQL query.
     Query(query::Query),
@@ -50,7 +51,7 @@ enum Command {
 #[derive(Args)]
 struct Connect {
     /// The running Icehaul.
-    #[arg(long, global = true, env = "ICEHAUL_URL", default_value = "http://127.0.0.1:8080")]
+    #[arg(long, global = true, env = "ICEHAUL_URL", default_value = DEFAULT_URL)]
     url: String,
     /// Print JSON.
     #[arg(long, global = true)]
@@ -58,7 +59,7 @@ struct Connect {
 }
 
 impl Connect {
-    fn client(&self) -> Client {
+    fn client(&self) -> Result<Client, Failure> {
         Client::new(&self.url)
     }
 }
@@ -76,7 +77,7 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("icehaul: {}", failure.message);
+            print::note(format_args!("icehaul: {}", failure.message));
             ExitCode::from(failure.exit)
         }
     }
@@ -86,8 +87,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
     let file = cli.config.as_deref();
     match cli.command {
         Command::Up(up) => up.run(file),
-        Command::Api(serve) => serve.run(file, true, false),
-        Command::Worker(serve) => serve.run(file, false, true),
+        Command::Api(api) => api.run_api(file),
+        Command::Worker(worker) => worker.run(file),
         Command::Jobs(jobs) => block_on(jobs.run()),
         Command::Tables(tables) => block_on(tables.run()),
         Command::Query(query) => block_on(query.run()),

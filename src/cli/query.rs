@@ -1,5 +1,5 @@
 //! `icehaul query`.
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Connect, print};
 use crate::client::Failure;
@@ -17,22 +17,17 @@ pub struct Query {
 
 impl Query {
     pub async fn run(self) -> Result<(), Failure> {
-        let answer = self.connect.client().post("/query", &json!({"sql": self.sql, "limit": self.limit})).await?;
+        if self.sql.trim().is_empty() {
+            return Err(Failure::usage(
+                "the statement is empty; give one, such as \"SELECT count(*) FROM raw.orders\"",
+            ));
+        }
+        let answer = self.connect.client()?.post("/query", &json!({"sql": self.sql, "limit": self.limit})).await?;
         if self.connect.json {
             print::json(&answer);
-            return Ok(());
-        }
-        let list = |key: &str| answer[key].as_array().cloned().unwrap_or_default();
-        let names: Vec<String> = list("columns").iter().map(|c| print::cell(&c["name"])).collect();
-        let rows: Vec<Vec<String>> = list("rows").iter().map(cells).collect();
-        print::table(&names.iter().map(String::as_str).collect::<Vec<_>>(), &rows);
-        if answer["truncated"] == true {
-            eprintln!("(the first {} rows; more with --limit)", rows.len());
+        } else {
+            print::result(&answer);
         }
         Ok(())
     }
-}
-
-fn cells(row: &Value) -> Vec<String> {
-    row.as_array().into_iter().flatten().map(print::cell).collect()
 }

@@ -1,5 +1,5 @@
 //! `icehaul up`, `icehaul api` and `icehaul worker`.
-use std::{net::SocketAddr, path::Path, path::PathBuf, sync::Arc};
+use std::{io::IsTerminal, net::SocketAddr, path::Path, path::PathBuf, sync::Arc};
 
 use icehaul_api::AppState;
 use icehaul_jobs::queue::Queue;
@@ -10,25 +10,38 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     client::Failure,
-    config::{Config, LogFormat},
+    config::{Config, LogFormat, make_private_dir},
     private_redis::PrivateRedis,
 };
 
-/// `icehaul up`.
+/// `icehaul up` and `icehaul api`.
 #[derive(clap::Args)]
 pub struct Up {
-    /// Where the private Redis, the catalog, the warehouse and the sealing key lie.
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    data: Data,
     #[command(flatten)]
     serve: Serve,
 }
 
-/// `icehaul api` and `icehaul worker`.
+/// `icehaul worker`.
 #[derive(clap::Args)]
-pub struct Serve {
-    /// The address of the API, such as 127.0.0.1:8080.
-    #[arg(long, value_name = "ADDRESS")]
+pub struct Worker {
+    #[command(flatten)]
+    data: Data,
+}
+
+#[derive(clap::Args)]
+struct Data {
+    /// Where whatever is not configured lies: the catalog, the warehouse, the sealing key, and the private Redis of `up`.
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+/// Where the API answers.
+#[derive(clap::Args, Default)]
+struct Serve {
+    /// The address of the API, such as 127.0.0.1:8080 or localhost:8080.
+    #[arg(long, value_name = "ADDRESS", value_parser = icehaul_api::address)]
     bind: Option<SocketAddr>,
     /// Permit an address that others can reach although no keys are configured.
     #[arg(long)]
@@ -38,7 +51,7 @@ pub struct Serve {
 impl Up {
     /// Runs everything in one process until it is told to stop.
     pub fn run(self, file: Option<&Path>) -> Result<(), Failure> {
-        let mut config = Config::load(file, self.data_dir.as_deref()).map_err(Failure::usage)?;
+        let mut config = Config::load(file, self.data.data_dir.as_deref()).map_err(Failure::usage)?;
         start_log(&config)?;
         let _lock = lock(&config.data_dir)?;
         let redis = match &config.redis_url {
@@ -56,16 +69,25 @@ impl Up {
         }
         served
     }
+
+    /// Runs the API until the process is told to stop.
+    pub fn run_api(self, file: Option<&Path>) -> Result<(), Failure> {
+        let config = Config::load(file, self.data.data_dir.as_deref()).map_err(Failure::usage)?;
+        start_log(&config)?;
+        self.serve.serve(config, true, false)
+    }
+}
+
+impl Worker {
+    /// Runs a worker until the process is told to stop.
+    pub fn run(self, file: Option<&Path>) -> Result<(), Failure> {
+        let config = Config::load(file, self.data.data_dir.as_deref()).map_err(Failure::usage)?;
+        start_log(&config)?;
+        Serve::default().serve(config, false, true)
+    }
 }
 
 impl Serve {
-    /// Runs the API, a worker or both until the process is told to stop.
-    pub fn run(self, file: Option<&Path>, api: bool, worker: bool) -> Result<(), Failure> {
-        let config = Config::load(file, None).map_err(Failure::usage)?;
-        start_log(&config)?;
-        self.serve(config, api, worker)
-    }
-
     fn serve(self, config: Config, api: bool, worker: bool) -> Result<(), Failure> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.map_err(|e| Failure::new(format!("cannot start: {e}")))?;
@@ -152,7 +174,7 @@ async fn stop_on_signal(shutdown: CancellationToken) {
 /// Only one `icehaul up` per data directory.
 fn lock(data_dir: &Path) -> Result<std::fs::File, Failure> {
     let path = data_dir.join("lock");
-    let made = std::fs::create_dir_all(data_dir).and_then(|()| std::fs::File::create(&path));
+    let made = make_private_dir(data_dir).and_then(|()| std::fs::File::create(&path));
     let file = made.map_err(|e| Failure::new(format!("cannot use the data directory {}: {e}", data_dir.display())))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -163,7 +185,9 @@ fn lock(data_dir: &Path) -> Result<std::fs::File, Failure> {
 fn start_log(config: &Config) -> Result<(), Failure> {
     let filter = tracing_subscriber::EnvFilter::try_new(&config.log_level)
         .map_err(|e| Failure::usage(format!("log_level: {e}")))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Colours are for a terminal, not for a file or a log collector.
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
     match config.log_format {
         LogFormat::Text => log.with_target(false).init(),
         LogFormat::Json => log.json().init(),

@@ -61,6 +61,13 @@ async fn a_table_arrives_exactly_and_says_so() {
     assert_eq!(rows, [json!([50_000, 1_250_025_000_i64, "1562531250.00", "name 1", 50_000, origin])]);
     let (status, answer) = stand.icehaul.get("/tables/raw/orders/fingerprint?columns=id,customer,name,amount,at").await;
     assert_eq!((status, &answer["fingerprint"]), (StatusCode::OK, &result["fingerprint"]));
+    let (status, answer) = stand.icehaul.get("/tables/raw/orders/fingerprint?source_columns=true").await;
+    assert_eq!((status, &answer["fingerprint"]), (StatusCode::OK, &result["fingerprint"]), "{answer}");
+    assert_eq!(answer["columns"], result["columns"]);
+    let (status, answer) = stand.icehaul.get("/tables/raw/orders/fingerprint?source_columns=true&columns=id").await;
+    assert_eq!((status, &answer["errors"][0]["field"]), (StatusCode::BAD_REQUEST, &json!("source_columns")));
+    let (_, jobs) = stand.icehaul.get("/jobs").await;
+    assert_eq!(jobs["jobs"][0]["progress"]["rows"], 50_000, "the last progress stays: {jobs:#}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -211,8 +218,9 @@ async fn what_cannot_be_carried_is_refused_by_name() {
             "`n`",
         ),
         ("select id as source_system from wide", "lineage_column_clash", "source_system"),
-        ("select nonsense from wide", "source_table_not_found", "nonsense"),
-        ("selec 1", "query_error", "selec"),
+        ("select nonsense from wide", "source_column_not_found", "nonsense"),
+        ("selec 1", "query_not_allowed", ""),
+        ("select 1 1 from wide", "query_error", "syntax"),
         ("delete from wide returning id", "query_not_allowed", ""),
         ("select 1 as a; drop table wide", "query_not_allowed", ""),
         ("select 1/0 as a", "query_error", "zero"),

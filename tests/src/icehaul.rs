@@ -140,14 +140,15 @@ impl Icehaul {
     /// # Panics
     /// If it does not end within two minutes.
     pub async fn ended(&self, id: &str) -> Value {
+        let mut job = Value::Null;
         for _ in 0..60 {
             let request = self.http.get(format!("{}/api/v1/jobs/{id}", self.url)).header("prefer", "wait=2");
-            let job: Value = request.send().await.expect("an answer").json().await.expect("a document");
+            job = request.send().await.expect("an answer").json().await.expect("a document");
             if ended(&job) {
                 return job;
             }
         }
-        panic!("job {id} does not end");
+        panic!("the job does not end: {job:#}");
     }
 
     /// Submits a load and waits for its end.

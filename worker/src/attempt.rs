@@ -102,8 +102,9 @@ impl Desk {
     pub(crate) async fn tell(&self, held: &Held, outcome: &Outcome) -> Finished {
         let mut log = Quiet::default();
         let mut pause = Duration::from_millis(20);
+        let progress = held.last_progress();
         loop {
-            match self.queue.finish(held.id, held.epoch, outcome).await {
+            match self.queue.finish_at(held.id, held.epoch, outcome, progress.as_ref()).await {
                 Ok(finished) => return finished,
                 Err(error) => {
                     self.metrics.queue_errors.with_label_values(&["finish"]).inc();

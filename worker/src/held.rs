@@ -65,6 +65,12 @@ impl Held {
         Duration::from_millis(self.valid_ms.load(Ordering::Acquire)).saturating_sub(self.started.elapsed())
     }
 
+    /// How far the attempt came; `None` if it never said.
+    pub(crate) fn last_progress(&self) -> Option<ProgressSnapshot> {
+        let progress = self.progress.snapshot(self.started.elapsed().as_secs_f64());
+        (!progress.phase.is_empty() || progress.rows > 0).then_some(progress)
+    }
+
     fn beat(&self) -> Beat {
         let progress = self.progress.snapshot(self.started.elapsed().as_secs_f64());
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);

@@ -41,6 +41,9 @@ pub(crate) struct Health {
     version: &'static str,
     /// Seconds since the start.
     uptime_seconds: f64,
+    /// Why jobs wait although everything answers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
     /// What it depends on.
     dependencies: Dependencies,
 }
@@ -92,13 +95,24 @@ pub(crate) async fn health(State(state): State<AppState>) -> Response {
     let workers = tokio::time::timeout(PATIENCE, state.queue.stats());
     let (redis, catalogs, workers) = tokio::join!(Dependency::check(state.queue.ping()), catalogs, workers);
     let catalogs: BTreeMap<_, _> = catalogs.into_iter().collect();
-    let workers = workers.ok().and_then(Result::ok).map(|stats| stats.workers.len());
+    let workers = workers.ok().and_then(Result::ok).map(|stats| stats.workers);
+    let mut warnings = Vec::new();
+    match &workers {
+        Some(workers) if workers.is_empty() => {
+            warnings.push("no worker runs, so jobs wait; start one with `icehaul worker`".to_owned());
+        }
+        Some(workers) if workers.iter().all(|worker| worker.slots == 0) => {
+            warnings.push("no worker has slots, so jobs wait; raise `worker.slots`".to_owned());
+        }
+        _ => {}
+    }
+    let workers = workers.map(|workers| workers.len());
 
     let all = || catalogs.values().chain([&redis]);
     let vital = [Some(&redis), catalogs.get(&default)];
     let status = if vital.iter().flatten().any(|one| one.status == Condition::Unhealthy) {
         Condition::Unhealthy
-    } else if all().any(|one| one.status != Condition::Healthy) {
+    } else if !warnings.is_empty() || all().any(|one| one.status != Condition::Healthy) {
         Condition::Degraded
     } else {
         Condition::Healthy
@@ -108,6 +122,7 @@ pub(crate) async fn health(State(state): State<AppState>) -> Response {
         status,
         version: state.version,
         uptime_seconds: (state.started_at.elapsed().as_secs_f64() * 10.0).round() / 10.0,
+        warnings,
         dependencies: Dependencies { redis, workers, catalogs },
     };
     (code, Json(health)).into_response()

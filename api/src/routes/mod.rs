@@ -151,7 +151,8 @@ fn tables() -> Vec<Operation> {
             .about("Some rows, as they are or as they were")
             .query::<tables::WhichRows>()
             .reply::<tables::Preview>(200, "The rows", &[])
-            .fails(READ),
+            .fails(READ)
+            .fails(&[Code::QueryBusy]),
         of_table(Operation::get(&under("fingerprint"), "tables", "table_fingerprint", tables::fingerprint))
             .about("The fingerprint of all rows (`icehaul-fp-1`); reads the whole table")
             .query::<tables::WhichState>()
@@ -166,7 +167,7 @@ fn tables() -> Vec<Operation> {
             .fails(NAMESPACE)
             .fails(TABLE)
             .fails(READ)
-            .fails(&[Code::InvalidQuery, Code::QueryNotAllowed]),
+            .fails(&[Code::InvalidQuery, Code::QueryNotAllowed, Code::QueryBusy]),
     ]
 }
 

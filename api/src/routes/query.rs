@@ -1,18 +1,13 @@
 //! Read-only SQL.
 use std::time::{Duration, Instant};
 
-use axum::{Json, extract::State};
+use axum::{extract::State, response::Response};
 use icehaul_jobs::{Code, Error, spec};
 use icehaul_lake::sql;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{
-    AppState, Result,
-    config::seconds,
-    extract::JsonBody,
-    rows::{self, ResultSet},
-};
+use crate::{AppState, Result, config::seconds, extract::JsonBody, rows};
 
 /// Rows of a result when the caller does not say.
 const DEFAULT_LIMIT: u32 = 1000;
@@ -48,7 +43,7 @@ pub(crate) struct Query {
     timeout_seconds: Option<f64>,
 }
 
-pub(crate) async fn query(State(state): State<AppState>, JsonBody(body): JsonBody) -> Result<Json<ResultSet>> {
+pub(crate) async fn query(State(state): State<AppState>, JsonBody(body): JsonBody) -> Result<Response> {
     let query: Query = spec::read_request(spec::read_json(&body)?, |_| Vec::new())?;
     if query.engine == Engine::Trino {
         return Err(Error::field("engine", Code::InvalidField, "no Trino cluster is configured; use `embedded`").into());
@@ -56,7 +51,8 @@ pub(crate) async fn query(State(state): State<AppState>, JsonBody(body): JsonBod
     let timeout = query.timeout_seconds.map_or(DEFAULT_TIMEOUT, seconds).min(state.config.query_timeout());
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT) as usize;
     let started = Instant::now();
-    let batches = sql::query(&state.lakes, &query.sql, timeout).await?;
+    let room = state.room.hold(timeout).await?;
+    let batches = sql::query(&state.lakes, &query.sql, timeout.saturating_sub(started.elapsed())).await?;
     let result = rows::collect(batches, limit, state.config.max_result_bytes).await?;
-    Ok(Json(result.took(started.elapsed())))
+    room.answer(&result.took(started.elapsed()))
 }

@@ -3,6 +3,8 @@ mod load;
 
 use serde_json::Value;
 
+pub use load::source_columns;
+
 use crate::{Ctx, Result, spec::JobSpec};
 
 /// Does the job and gives the `result` of its document. Safe to run again after a crash at any point.

@@ -48,11 +48,7 @@ impl Connection {
     pub(super) fn new(url: &str) -> Result<Self> {
         // Another part of the process may have installed one already; both are ring's.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        // The cause is dropped: it may repeat the URL, and that may hold a password.
-        let client = Client::open(url).map_err(|_| {
-            Error::new(Code::QueueUnavailable, "the Redis URL is not understood: it must be redis://… or rediss://…")
-        })?;
-        Self::open(client)
+        Self::open(client(url)?)
     }
 
     /// The same server over connections of their own.
@@ -104,6 +100,22 @@ impl Connection {
         }
         Ok(value)
     }
+}
+
+/// Reads a URL. The cause of a failure is dropped: it may repeat the URL, and that may hold a password.
+fn client(url: &str) -> Result<Client> {
+    Client::open(url).map_err(|_| {
+        let message = "the Redis URL is not understood: it must be redis://…, rediss://… or redis+unix:///…";
+        Error::new(Code::QueueUnavailable, message)
+    })
+}
+
+/// Whether this could be the URL of a Redis; nothing is reached.
+///
+/// # Errors
+/// [`Code::QueueUnavailable`] with a sentence that does not repeat it.
+pub fn check_url(url: &str) -> Result<()> {
+    client(url).map(drop)
 }
 
 fn silent() -> Error {

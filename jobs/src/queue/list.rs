@@ -2,14 +2,17 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 
 use super::{JobDocument, JobFilter, JobPage, document::document, redis::Queue};
 use crate::{Code, Error, JobId, Result, Status};
 
 /// How many jobs one call looks at. A page that is not full by then comes with a cursor all the same.
 const EXAMINED: usize = 2000;
-/// How many documents one round trip brings.
-const CHUNK: usize = 200;
+/// How many documents one round trip brings: they come whole, and one may have two megabytes.
+const CHUNK: usize = 32;
+/// The longest text of a request in a list, in characters; [`Queue::get`] gives it whole.
+const LONGEST: usize = 4096;
 
 /// A place in the list: the time of acceptance in milliseconds, and the id among those of one millisecond.
 type Place = (i64, JobId);
@@ -23,7 +26,7 @@ impl Queue {
         let mut examined = 0;
         while examined < EXAMINED {
             // One more than the page can take shows whether there is a next page.
-            let wanted = (limit - page.jobs.len() + 1).max(if filter.is_empty() { 1 } else { 50 }).min(CHUNK);
+            let wanted = (limit - page.jobs.len() + 1).max(if filter.is_empty() { 1 } else { CHUNK }).min(CHUNK);
             let places = self.places(&index, filter, place, wanted).await?;
             let last = places.len() < wanted;
             let jobs = self.documents(&places).await?;
@@ -34,7 +37,7 @@ impl Queue {
                 }
                 examined += 1;
                 place = Some(at);
-                page.jobs.extend(job.filter(|job| filter.fits(job)));
+                page.jobs.extend(job.filter(|job| filter.fits(job)).map(shortened));
             }
             if last {
                 return Ok(page);
@@ -115,7 +118,7 @@ impl Queue {
         Ok(places)
     }
 
-    /// The documents at these places; `None` for one that has just been forgotten.
+    /// The documents at these places; `None` for one that has just been forgotten, or is damaged.
     async fn documents(&self, places: &[Place]) -> Result<Vec<Option<JobDocument>>> {
         let mut get = ::redis::pipe();
         for (_, id) in places {
@@ -123,10 +126,12 @@ impl Queue {
         }
         let records: Vec<HashMap<String, String>> =
             if places.is_empty() { Vec::new() } else { self.redis.pipeline(&get).await? };
+        // One damaged record must not hide all others; asked for by its id it says what is wrong.
         let read = |((_, id), fields): (&Place, HashMap<_, _>)| {
-            if fields.is_empty() { Ok(None) } else { document(*id, &fields).map(Some) }
+            let found = (!fields.is_empty()).then(|| document(*id, &fields))?;
+            found.inspect_err(|error| tracing::warn!(job_id = %id, %error, "a job's record is left out of a list")).ok()
         };
-        places.iter().zip(records).map(read).collect()
+        Ok(places.iter().zip(records).map(read).collect())
     }
 }
 
@@ -161,6 +166,26 @@ impl JobFilter {
                 let error = job.error.iter().map(|error| format!("{} {}", error.code.as_str(), error.message));
                 std::iter::once(job.spec.to_string()).chain(error).any(|place| place.to_lowercase().contains(&text))
             })
+    }
+}
+
+/// The job with the long texts of its request cut, which a list of five hundred has no room for.
+fn shortened(mut job: JobDocument) -> JobDocument {
+    shorten(&mut job.spec);
+    job
+}
+
+fn shorten(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+                text.truncate(end);
+                text.push('…');
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(shorten),
+        Value::Object(fields) => fields.values_mut().for_each(shorten),
+        _ => {}
     }
 }
 

@@ -18,7 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use self::redis::Queue;
+pub use self::{connection::check_url, redis::Queue};
 use crate::{Code, Error, JobId, ProgressSnapshot, Status, spec::Priority};
 
 /// The queue's part of the configuration (`queue`).

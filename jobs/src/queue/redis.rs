@@ -9,7 +9,7 @@ use super::{
     Accepted, Beat, Claim, Claimed, Finished, Lease, NewJob, Outcome, QueueConfig, connection::Connection,
     document::Head, script,
 };
-use crate::{Code, Error, JobId, Result, Status};
+use crate::{Code, Error, JobId, ProgressSnapshot, Result, Status};
 
 /// How many leases one script renews, and how many ended jobs one forgets: a script must not hold Redis up.
 const PER_SCRIPT: usize = 250;
@@ -154,11 +154,11 @@ impl Queue {
         call.arg(worker).arg(limit.min(PER_SCRIPT)).arg(request).arg(self.lease_ms());
         type Row = (String, u64, u32, u32, String, String);
         let (next_due_ms, rows): (u64, Vec<Row>) = self.redis.script(&call).await?;
-        let jobs = rows.into_iter().map(|(id, epoch, attempt, max_attempts, kind, payload)| {
-            let id = id.parse().map_err(|_| unexpected())?;
-            Ok(Claimed { id, kind, epoch, attempt, max_attempts, payload })
+        let jobs = rows.into_iter().filter_map(|(id, epoch, attempt, max_attempts, kind, payload)| {
+            let known = id.parse().inspect_err(|_| tracing::error!(id, "what was queued under this id is no job"));
+            Some(Claimed { id: known.ok()?, kind, epoch, attempt, max_attempts, payload })
         });
-        Ok(Claim { jobs: jobs.collect::<Result<_>>()?, next_due_ms })
+        Ok(Claim { jobs: jobs.collect(), next_due_ms })
     }
 
     /// Renews leases, writes progress, and makes the worker known.
@@ -202,6 +202,17 @@ impl Queue {
 
     /// Ends an attempt.
     pub async fn finish(&self, id: JobId, epoch: u64, outcome: &Outcome) -> Result<Finished> {
+        self.finish_at(id, epoch, outcome, None).await
+    }
+
+    /// Ends an attempt and notes how far it came.
+    pub async fn finish_at(
+        &self,
+        id: JobId,
+        epoch: u64,
+        outcome: &Outcome,
+        progress: Option<&ProgressSnapshot>,
+    ) -> Result<Finished> {
         let (name, value, delay_ms) = match outcome {
             Outcome::Succeeded(result) => ("succeeded", result.to_string(), 0),
             Outcome::Retry { error, delay_ms } => ("retry", json!(error).to_string(), *delay_ms),
@@ -210,8 +221,9 @@ impl Queue {
             Outcome::Cancelled => ("cancelled", String::new(), 0),
         };
         let mut call = self.call(&script::FINISH);
-        let recorded: bool =
-            self.redis.script(call.arg(id.to_string()).arg(epoch).arg(name).arg(value).arg(delay_ms)).await?;
+        let progress = progress.map_or(String::new(), |progress| json!(progress).to_string());
+        call.arg(id.to_string()).arg(epoch).arg(name).arg(value).arg(delay_ms).arg(progress);
+        let recorded: bool = self.redis.script(&call).await?;
         Ok(if recorded { Finished::Recorded } else { Finished::Fenced })
     }
 

@@ -107,6 +107,8 @@ pub struct TypeNote {
     pub note: String,
 }
 
+pub use postgres::SslMode;
+
 macro_rules! sources {
     ($($name:literal $module:ident::$source:ident),* $(,)?) => {
         $(pub use $module::$source;)*

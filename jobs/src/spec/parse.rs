@@ -11,7 +11,12 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-use crate::{Code, Error, FieldError, Result};
+use crate::{Code, Error, FieldError, Result, error::MAX_FAULTS};
+
+/// The most values in a body: each may be refused with an explanation of its own.
+const MAX_VALUES: usize = 100_000;
+/// Below it (2^53) a float holds every integer exactly.
+const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// Reads JSON that has no field twice.
 ///
@@ -22,14 +27,14 @@ pub fn read_json(body: &[u8]) -> Result<Value> {
         return Err(Error::new(Code::EmptyBody, "the body is empty; a JSON object is expected"));
     }
     let mut reader = serde_json::Deserializer::from_slice(body);
-    let mut duplicates = Vec::new();
-    let value = Unique { path: String::new(), duplicates: &mut duplicates }.deserialize(&mut reader);
+    let mut seen = Seen::default();
+    let value = Unique { path: Path::Body, seen: &mut seen }.deserialize(&mut reader);
     let value = value
         .and_then(|value| reader.end().map(|()| value))
         .map_err(|e| Error::new(Code::InvalidJson, format!("the body is not valid JSON: {e}")).caused_by(e))?;
-    match duplicates.is_empty() {
+    match seen.duplicates.is_empty() {
         true => Ok(value),
-        false => Err(Error::fields(duplicates)),
+        false => Err(Error::fields(seen.duplicates)),
     }
 }
 
@@ -53,12 +58,12 @@ pub fn read_request<T: DeserializeOwned + JsonSchema>(
         .should_validate_formats(true)
         .build(&schema)
         .map_err(|e| Error::new(Code::Internal, "the request's schema is broken").caused_by(e.to_string()))?;
-    for error in validator.iter_errors(&value) {
+    for error in validator.iter_errors(&value).take(MAX_FAULTS) {
         describe(&error, &mut wrong);
     }
-    refuse_control_characters(&value, String::new(), &mut wrong);
+    refuse_control_characters(&value, Path::Body, &mut wrong);
     if wrong.is_empty() {
-        let request = serde_json::from_value(value).map_err(|e| Error::field("", Code::InvalidField, e.to_string()))?;
+        let request = T::deserialize(&value).map_err(|e| refused::<T>(&value, &schema, &e))?;
         wrong = check(&request);
         return if wrong.is_empty() { Ok(request) } else { Err(Error::fields(wrong)) };
     }
@@ -68,6 +73,14 @@ pub fn read_request<T: DeserializeOwned + JsonSchema>(
         wrong.extend(check(&rest).into_iter().filter(|fault| !known.contains(top(&fault.field))));
     }
     Err(Error::fields(wrong))
+}
+
+/// What the schema takes and the type does not, under the name of the field without which the type takes it.
+fn refused<T: DeserializeOwned>(value: &Value, schema: &Value, error: &serde_json::Error) -> Error {
+    let fault = |field: &str| FieldError { field: field.into(), code: Code::InvalidField, detail: error.to_string() };
+    let mut names = value.as_object().into_iter().flat_map(Map::keys);
+    let name = names.find(|name| T::deserialize(without(value.clone(), schema, &[fault(name)])).is_ok());
+    Error::fields(vec![fault(name.map_or("", String::as_str))])
 }
 
 /// The name of the body's field in which `path` lies.
@@ -137,7 +150,7 @@ fn describe(error: &jsonschema::ValidationError<'_>, wrong: &mut Vec<FieldError>
     let mut fault = |field: String, code, detail: String| wrong.push(FieldError { field, code, detail });
     match error.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected } => {
-            for name in unexpected {
+            for name in unexpected.iter().take(MAX_FAULTS) {
                 let shown: String = name.chars().take(60).flat_map(char::escape_debug).collect();
                 fault(child(&shown), Code::UnknownField, "this field is not known here".into());
             }
@@ -185,7 +198,11 @@ fn constants(context: &[Vec<jsonschema::ValidationError<'_>>], names: &mut Vec<S
 fn type_names(kind: &TypeKind) -> String {
     match kind {
         TypeKind::Single(one) => one.to_string(),
-        TypeKind::Multiple(several) => several.iter().map(|t| t.to_string()).collect::<Vec<_>>().join(" or "),
+        // Null stands for a field that is left out, which is no advice.
+        TypeKind::Multiple(several) => {
+            let names = several.iter().map(|t| t.to_string()).filter(|name| name != "null");
+            names.collect::<Vec<_>>().join(" or ")
+        }
     }
 }
 
@@ -198,36 +215,69 @@ fn quoted(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), |text| format!("`{text}`"))
 }
 
+/// Where a value lies; it is spelled, with dots, only when something is wrong there.
+#[derive(Clone, Copy)]
+enum Path<'a> {
+    Body,
+    Field(&'a Path<'a>, &'a str),
+    Item(&'a Path<'a>, usize),
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (parent, part): (_, &dyn fmt::Display) = match self {
+            Self::Body => return Ok(()),
+            Self::Field(parent, name) => (parent, name),
+            Self::Item(parent, n) => (parent, n),
+        };
+        match parent {
+            Self::Body => write!(f, "{part}"),
+            _ => write!(f, "{parent}.{part}"),
+        }
+    }
+}
+
 /// NUL and other control characters have no place in any field but a query's line breaks and tabs.
-fn refuse_control_characters(value: &Value, at: String, wrong: &mut Vec<FieldError>) {
-    let join = |name: &str| if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") };
+fn refuse_control_characters(value: &Value, at: Path<'_>, wrong: &mut Vec<FieldError>) {
     match value {
+        _ if wrong.len() >= MAX_FAULTS => {}
         Value::String(text) if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) => {
             wrong.push(FieldError {
-                field: at,
+                field: at.to_string(),
                 code: Code::InvalidField,
                 detail: "must not hold control characters".into(),
             });
         }
         Value::Array(items) => {
-            items.iter().enumerate().for_each(|(n, item)| refuse_control_characters(item, join(&n.to_string()), wrong));
+            items.iter().enumerate().for_each(|(n, item)| refuse_control_characters(item, Path::Item(&at, n), wrong));
         }
         Value::Object(fields) => {
-            fields.iter().for_each(|(name, item)| refuse_control_characters(item, join(name), wrong));
+            fields.iter().for_each(|(name, item)| refuse_control_characters(item, Path::Field(&at, name), wrong));
         }
         _ => {}
     }
 }
 
+/// What was seen of a body so far.
+#[derive(Default)]
+struct Seen {
+    values: usize,
+    duplicates: Vec<FieldError>,
+}
+
 /// Builds a [`Value`] and notes each field that is given twice (`serde_json` would keep the last one).
 struct Unique<'a> {
-    path: String,
-    duplicates: &'a mut Vec<FieldError>,
+    path: Path<'a>,
+    seen: &'a mut Seen,
 }
 
 impl<'de> DeserializeSeed<'de> for Unique<'_> {
     type Value = Value;
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        self.seen.values += 1;
+        if self.seen.values > MAX_VALUES {
+            return Err(D::Error::custom(format!("it holds more than {MAX_VALUES} values")));
+        }
         deserializer.deserialize_any(self)
     }
 }
@@ -247,8 +297,9 @@ impl<'de> Visitor<'de> for Unique<'_> {
     fn visit_u64<E>(self, v: u64) -> Result<Value, E> {
         Ok(v.into())
     }
+    /// `1.0` is the integer 1, as JSON Schema has it.
     fn visit_f64<E>(self, v: f64) -> Result<Value, E> {
-        Ok(v.into())
+        Ok(if v.fract() == 0.0 && v.abs() < EXACT { (v as i64).into() } else { v.into() })
     }
     fn visit_str<E>(self, v: &str) -> Result<Value, E> {
         Ok(v.into())
@@ -259,13 +310,12 @@ impl<'de> Visitor<'de> for Unique<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
         let mut items = Vec::new();
-        loop {
-            let path = format!("{}{}", self.path, items.len());
-            match seq.next_element_seed(Unique { path: path + ".", duplicates: self.duplicates })? {
-                Some(item) => items.push(item),
-                None => return Ok(Value::Array(items)),
-            }
+        while let Some(item) =
+            seq.next_element_seed(Unique { path: Path::Item(&self.path, items.len()), seen: &mut *self.seen })?
+        {
+            items.push(item);
         }
+        Ok(Value::Array(items))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
@@ -274,12 +324,14 @@ impl<'de> Visitor<'de> for Unique<'_> {
             if name.len() > 1024 {
                 return Err(A::Error::custom("a field's name is longer than 1024 bytes"));
             }
-            let path = format!("{}{name}", self.path);
-            let value = map.next_value_seed(Unique { path: format!("{path}."), duplicates: self.duplicates })?;
-            if fields.insert(name, value).is_some() {
+            let path = Path::Field(&self.path, &name);
+            let value = map.next_value_seed(Unique { path, seen: &mut *self.seen })?;
+            if fields.contains_key(&name) && self.seen.duplicates.len() < MAX_FAULTS {
                 let detail = "this field is given twice".into();
-                self.duplicates.push(FieldError { field: path, code: Code::DuplicateField, detail });
+                let field = path.to_string();
+                self.seen.duplicates.push(FieldError { field, code: Code::DuplicateField, detail });
             }
+            fields.insert(name, value);
         }
         Ok(Value::Object(fields))
     }
@@ -300,8 +352,12 @@ mod tests {
         priority: Option<crate::spec::Priority>,
     }
 
+    fn read(value: Value) -> Result<Request> {
+        read_request(value, |_| Vec::new())
+    }
+
     fn faults(value: Value) -> Vec<(String, Code)> {
-        let error = read_request::<Request>(value).expect_err("wrong");
+        let error = read(value).expect_err("wrong");
         error.field_errors().iter().map(|f| (f.field.clone(), f.code)).collect()
     }
 
@@ -317,17 +373,17 @@ mod tests {
 
     #[test]
     fn a_choice_names_what_it_accepts() {
-        let error = read_request::<Request>(json!({"table_name": "a", "priority": "urgent"})).expect_err("wrong");
+        let error = read(json!({"table_name": "a", "priority": "urgent"})).expect_err("wrong");
         assert_eq!(error.message(), "priority: must be one of `high`, `normal`, `low`");
-        let error = read_request::<Request>(json!([])).expect_err("wrong");
+        let error = read(json!([])).expect_err("wrong");
         assert_eq!(error.message(), "the body must be a JSON object");
     }
 
     #[test]
     fn both_spellings_are_one_field() {
-        let read = read_request::<Request>(json!({"tableName": "a", "limit": null})).expect("right");
-        assert_eq!((read.table_name.as_str(), read.limit, read.priority), ("a", None, None));
-        assert!(read_request::<Request>(json!({"tableName": "a", "table_name": "a"})).is_ok());
+        let request = read(json!({"tableName": "a", "limit": null})).expect("right");
+        assert_eq!((request.table_name.as_str(), request.limit, request.priority), ("a", None, None));
+        assert!(read(json!({"tableName": "a", "table_name": "a"})).is_ok());
         assert_eq!(
             faults(json!({"tableName": "a", "table_name": "b"})),
             [("table_name".into(), Code::ConflictingFields)]
@@ -344,6 +400,37 @@ mod tests {
         assert_eq!((twice.code(), twice.field_errors()[0].field.as_str()), (Code::DuplicateField, "a.b"));
         assert_eq!(read_json("[".repeat(10_000).as_bytes()).expect_err("deep").code(), Code::InvalidJson);
         assert_eq!(read_json(b"{} {}").expect_err("two").code(), Code::InvalidJson);
+        let long = format!("[{}0]", "0,".repeat(MAX_VALUES));
+        assert_eq!(read_json(long.as_bytes()).expect_err("long").code(), Code::InvalidJson);
         assert_eq!(faults(json!({"table_name": "a\u{0}"})), [("table_name".into(), Code::InvalidField)]);
+    }
+
+    #[test]
+    fn what_is_told_of_a_body_stays_short() {
+        let name = "n".repeat(1000);
+        let body = [
+            format!("{{\"{name}\":").repeat(60),
+            "{".into(),
+            "\"a\":1,".repeat(9999),
+            "\"a\":1".into(),
+            "}".repeat(61),
+        ];
+        let twice = read_json(body.concat().as_bytes()).expect_err("twice");
+        assert_eq!((twice.code(), twice.field_errors().len()), (Code::DuplicateField, 20));
+        assert!(twice.message().len() < 5000 && twice.field_errors()[0].field.starts_with("nnn"));
+
+        let unknown: Map<String, Value> = (0..1000).map(|n| (format!("x{n}"), json!(1))).collect();
+        assert_eq!(faults(unknown.into()).len(), 20);
+        let items = json!({"table_name": "a", "limit": vec!["\u{0}"; 1000]});
+        assert_eq!(faults(items).len(), 20);
+    }
+
+    #[test]
+    fn whole_floats_are_integers_and_a_refused_number_has_a_name() {
+        let value = read_json(br#"{"table_name": "a", "limit": 1.0}"#).expect("JSON");
+        assert_eq!(read(value).expect("right").limit, Some(1));
+        assert_eq!(read_json(b"[1e3, 1.5, 1e300, -0.0]").expect("JSON"), json!([1000, 1.5, 1e300, 0]));
+        let large = faults(json!({"table_name": "a", "limit": 5_000_000_000_u64}));
+        assert_eq!(large, [("limit".into(), Code::InvalidField)]);
     }
 }

@@ -237,11 +237,16 @@ impl Merge {
             (Type::Primitive(table), Type::Primitive(rows)) => types::fit(table, rows),
             _ => Fit::No,
         };
-        match (fit, self.mode) {
+        match (&fit, self.mode) {
             (Fit::Same, _) | (Fit::Narrower, SchemaMode::Evolve) => table.clone(),
             (Fit::Wider, SchemaMode::Evolve) => rows,
             _ => {
-                self.differences.push(format!("column `{name}` is {table} in the table and {rows} in the rows"));
+                let advice = match &fit {
+                    Fit::No => "cast it in the source's query, or load into another table",
+                    _ => "cast it in the source's query, or permit changes with `schema_mode` `evolve`",
+                };
+                self.differences
+                    .push(format!("column `{name}` is {table} in the table and {rows} in the rows ({advice})"));
                 table.clone()
             }
         }

@@ -52,7 +52,8 @@ fn map_type(entries: &Field, ids: &mut Ids) -> Result<Type, String> {
     Ok(Type::Map(MapType::new(key.into(), value.into())))
 }
 
-fn primitive(field: &Field) -> Result<PrimitiveType, String> {
+/// The primitive type of a column for an Arrow field; the error is the reason why there is none.
+pub(crate) fn primitive(field: &Field) -> Result<PrimitiveType, String> {
     use DataType as D;
     Ok(match field.data_type() {
         D::Boolean => PrimitiveType::Boolean,

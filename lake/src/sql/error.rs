@@ -15,7 +15,7 @@ pub fn ours(error: DataFusionError) -> Error {
         root => plain(root),
     };
     let kind = match error.find_root() {
-        DataFusionError::Internal(_) | DataFusionError::ExecutionJoin(_) => Kind::Internal,
+        DataFusionError::Internal(_) => Kind::Internal,
         _ => Kind::InvalidQuery,
     };
     Error::new(kind, message).caused_by(error)

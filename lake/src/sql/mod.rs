@@ -2,8 +2,11 @@
 //!
 //! Names are matched as they are written first; an unquoted one that matches nothing so may differ in case. A table is
 //! read at an earlier state with `FOR VERSION AS OF <snapshot id>` or `FOR TIMESTAMP AS OF '<time>'` behind its name.
+mod bounds;
 mod case;
+mod engine;
 mod error;
+mod functions;
 mod provider;
 mod pushdown;
 mod statement;
@@ -25,11 +28,11 @@ use datafusion::{
         memory_pool::GreedyMemoryPool,
         runtime_env::RuntimeEnvBuilder,
     },
+    logical_expr::registry::FunctionRegistry,
     physical_plan::execute_stream,
     prelude::{SQLOptions, SessionConfig, SessionContext},
 };
 use futures::StreamExt;
-use tokio::time::{Instant, timeout_at};
 
 use crate::{Batches, Error, Kind, Lakes, Namespace, Result, TableName};
 use provider::LakeTable;
@@ -39,29 +42,18 @@ use travel::Pinned;
 /// What the operators of one query may hold together, in bytes.
 const MEMORY_BYTES: usize = 256 << 20;
 
+/// Rows per batch: few, because what is made of a batch lies beside that memory.
+const BATCH_ROWS: usize = 2048;
+
 /// Runs one read-only statement. Tables are `namespace.table` of the default catalog or `catalog.namespace.table`.
-/// The time allowed covers planning and the reading of the result.
+/// The time allowed covers the wait for other queries, planning and the reading of the result.
 ///
 /// # Errors
 /// [`crate::Kind::InvalidQuery`], [`crate::Kind::QueryNotAllowed`], [`crate::Kind::TableNotFound`],
-/// [`crate::Kind::QueryTimeout`].
+/// [`crate::Kind::QueryTimeout`], [`crate::Kind::QueryBusy`].
 pub async fn query(lakes: &Lakes, sql: &str, timeout: Duration) -> Result<Batches> {
-    let deadline = Instant::now() + timeout;
-    let late =
-        move || Error::new(Kind::QueryTimeout, format!("the query took longer than {} s", timeout.as_secs_f64()));
-    let Batches { schema, stream } = timeout_at(deadline, start(lakes, sql)).await.map_err(|_| late())??;
-    let stream = futures::stream::unfold(Some(stream), move |stream| async move {
-        let mut stream = stream?;
-        // The time is also up for a stream that never has to be waited for.
-        if Instant::now() >= deadline {
-            return Some((Err(late()), None));
-        }
-        match timeout_at(deadline, stream.next()).await {
-            Ok(batch) => batch.map(|batch| (batch, Some(stream))),
-            Err(_) => Some((Err(late()), None)),
-        }
-    });
-    Ok(Batches { schema, stream: stream.boxed() })
+    let (lakes, sql) = (lakes.clone(), sql.to_owned());
+    engine::run(async move { start(&lakes, &sql).await }, timeout).await
 }
 
 async fn start(lakes: &Lakes, sql: &str) -> Result<Batches> {
@@ -95,6 +87,7 @@ fn session(default: &str, tables: &BTreeMap<TableReference, LakeTable>) -> Resul
     let mut config = SessionConfig::new()
         .with_default_catalog_and_schema(default, "default")
         .with_create_default_catalog_and_schema(false)
+        .with_batch_size(BATCH_ROWS)
         .with_target_partitions(available_parallelism().map_or(1, std::num::NonZero::get));
     config.options_mut().sql_parser.enable_ident_normalization = false;
     let runtime = RuntimeEnvBuilder::new()
@@ -120,12 +113,14 @@ fn session(default: &str, tables: &BTreeMap<TableReference, LakeTable>) -> Resul
         };
         schema.register_table(reference.table().to_owned(), Arc::new(table.clone())).map_err(error::ours)?;
     }
-    let state = SessionStateBuilder::new()
+    let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
         .with_catalog_list(Arc::new(catalogs))
         .with_default_features()
+        .with_scalar_functions(functions::offered())
         .build();
+    state.register_function_rewrite(Arc::new(functions::Bounds::default())).map_err(error::ours)?;
     Ok(SessionContext::new_with_state(state))
 }
 

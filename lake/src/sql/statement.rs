@@ -18,7 +18,7 @@ use datafusion::{
     },
 };
 
-use super::{case, provider::LakeTable, travel};
+use super::{bounds, case, provider::LakeTable, travel};
 use crate::{Error, Kind, Result};
 
 /// What a text says.
@@ -38,6 +38,7 @@ pub fn parse(sql: &str) -> Result<Parsed> {
     let dialect = GenericDialect {};
     let tokens = Tokenizer::new(&dialect, sql).tokenize_with_location();
     let tokens = travel::pin(tokens.map_err(|error| invalid(&error.into()))?)?;
+    bounds::check_length(&tokens)?;
     let mut statements =
         Parser::new(&dialect).with_tokens_with_locations(tokens).parse_statements().map_err(|error| invalid(&error))?;
     let mut statement = match (statements.pop(), statements.is_empty()) {
@@ -55,6 +56,7 @@ pub fn parse(sql: &str) -> Result<Parsed> {
             format!("`{verb} …` is not allowed: only SELECT, WITH, VALUES, EXPLAIN, DESCRIBE and SHOW TABLES are"),
         ));
     }
+    bounds::check_tables(&statement)?;
     travel::name(&mut statement);
     Ok(Parsed::Query(Box::new(Statement(DfStatement::Statement(Box::new(statement))))))
 }

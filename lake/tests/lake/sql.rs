@@ -193,7 +193,108 @@ async fn time_and_memory_are_bounded() {
     };
     let error = late.await.expect_err("too slow");
     assert_eq!((error.kind(), error.message()), (Kind::QueryTimeout, "the query took longer than 0.3 s"));
-    let hungry = "SELECT repeat(a.text, 2000) || b.text AS x, count(*) FROM raw.t a, raw.t b GROUP BY 1 ORDER BY 1";
+    let hungry = "SELECT repeat(a.text, 200) || b.text AS x, count(*) FROM raw.t a, raw.t b GROUP BY 1 ORDER BY 1";
     let (kind, message) = refused(&lakes, hungry).await;
     assert!(kind == Kind::InvalidQuery && message.contains("256 MiB"), "{kind:?} {message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn long_chains_are_refused_before_they_exhaust_the_stack() {
+    let f = Fixture::sqlite().await;
+    let lakes = lakes(&f.lake);
+    append(&f.lake, "raw.t", &rows(0..10), "one").await;
+    let chain = |head: &str, link: &str, links: usize| format!("{head}{}", link.repeat(links));
+    for (text, part) in [
+        (chain("SELECT 1", "+1", 49_000), "operators"),
+        (chain("SELECT id FROM raw.t WHERE id=1", " OR id=2", 12_000), "operators"),
+        (chain("SELECT 1", " UNION ALL SELECT 1", 5000), "operators"),
+        (chain("SELECT 1", "::int", 19_000), "operators"),
+        (chain("SELECT 1", " IS NULL", 12_000), "operators"),
+        (chain("SELECT 1", " BETWEEN 1 AND 2", 6000), "operators"),
+        (chain("SELECT 1 FROM raw.t", " JOIN raw.t USING (id)", 3000), "operators"),
+        (chain("SELECT 1 FROM raw.t", ", raw.t", 10_000), "tables"),
+        (chain("SELECT ", "INTERVAL ", 10_000), "operators"),
+        (chain("SELECT CAST(1 AS ", "Nullable(", 10_000), "nested"),
+        (chain("SELECT CAST(1 AS ", "ARRAY<", 15_000), "operators"),
+    ] {
+        let (kind, message) = refused(&lakes, &text).await;
+        assert!(kind == Kind::InvalidQuery && message.contains(part), "{}: {kind:?} {message}", &text[..60]);
+    }
+    let count = async |text: String| ask(&lakes, &text).await.expect("rows");
+    assert_eq!(count(chain("SELECT 1", "+1", 500)).await, ["501"]);
+    assert_eq!(count(chain("SELECT count(*) FROM raw.t WHERE id=1", " OR id=2", 249)).await, ["2"]);
+    assert_eq!(count(chain("SELECT 1", " UNION ALL SELECT 1", 500)).await.len(), 501);
+    assert_eq!(count(chain("SELECT 1", "::int", 500)).await, ["1"]);
+    assert_eq!(count(chain("SELECT 1", " IS NULL", 500)).await, ["false"]);
+    let listed = format!("SELECT count(*) FROM raw.t WHERE id IN (1{})", ",2".repeat(5000));
+    assert_eq!(count(listed).await, ["2"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_with_that_doubles_itself_is_refused() {
+    let f = Fixture::sqlite().await;
+    let lakes = lakes(&f.lake);
+    append(&f.lake, "raw.t", &rows(0..10), "one").await;
+    let doubled = |times: usize| {
+        let more =
+            (1..=times).map(|n| format!(", a{n} AS (SELECT l.id FROM a{0} l JOIN a{0} r ON l.id = r.id)", n - 1));
+        format!("WITH a0 AS (SELECT id FROM raw.t){} SELECT count(*) FROM a{times}", more.collect::<String>())
+    };
+    assert_eq!(ask(&lakes, &doubled(3)).await.expect("rows"), ["10"]);
+    for times in [7, 25, 200] {
+        let (kind, message) = refused(&lakes, &doubled(times)).await;
+        assert!(kind == Kind::InvalidQuery && message.contains("more than 100 tables"), "{kind:?} {message}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn functions_make_no_more_than_memory_allows() {
+    let f = Fixture::sqlite().await;
+    let lakes = lakes(&f.lake);
+    append(&f.lake, "raw.t", &rows(0..3000), "one").await;
+    for text in [
+        "SELECT length(repeat('x', 2000000000))",
+        "SELECT length(repeat(text, 20000)) FROM raw.t",
+        "SELECT * FROM generate_series(1, length(repeat('x', 2000000000)))",
+        "SELECT length(lpad('x', 2000000000, 'ab'))",
+        "SELECT length(rpad(text, 2000000000 + id, 'ab')) FROM raw.t",
+        "SELECT length(replace(repeat('a', 60000), 'a', repeat('b', 60000)))",
+        "SELECT length(regexp_replace(repeat('a', 60000), 'a', repeat('b', 60000), 'g'))",
+        "SELECT length(concat_ws(repeat('a', 60000), '', '', '', ''))",
+        "SELECT array_length(range(0, 1000000000))",
+        "SELECT count(*) FROM (SELECT unnest(range(0, 100000000)))",
+        "SELECT array_length(generate_series(0, 1000000000))",
+        "SELECT array_length(array_resize([1], 100000000000))",
+        "SELECT array_length(array_repeat(1, 1000000000))",
+        "SELECT levenshtein('a', 'b')",
+    ] {
+        let (kind, message) = refused(&lakes, text).await;
+        assert_eq!(kind, Kind::InvalidQuery, "{text}: {message}");
+    }
+    // Each step makes eight times as much of the one before.
+    for eightfold in ["s||s||s||s||s||s||s||s", "concat(s,s,s,s,s,s,s,s)", "[s,s,s,s,s,s,s,s]"] {
+        let steps: String = (1..=12).map(|n| format!(", a{n} AS (SELECT {eightfold} AS s FROM a{})", n - 1)).collect();
+        let text = format!("WITH a0 AS (SELECT text AS s FROM raw.t){steps} SELECT * FROM a12");
+        let (kind, message) = refused(&lakes, &text).await;
+        assert!(kind == Kind::InvalidQuery && message.contains("too much memory"), "{kind:?} {message}");
+    }
+    let one = async |text: &str| ask(&lakes, text).await.expect(text).concat();
+    assert_eq!(
+        one("SELECT repeat('ab', 2), lpad('x', 3, '-'), rpad('x', 2), replace('aXb', 'X', '--')").await,
+        "abab|--x|x |a--b"
+    );
+    assert_eq!(
+        one("SELECT 'a' || 'b' || 1, 'a' || NULL, concat('a', NULL, 'b'), concat_ws('-', 1, 2)").await,
+        "ab1||ab|1-2"
+    );
+    assert_eq!(
+        one("SELECT array_to_string([1, 2] || [3], '+'), regexp_replace('aXb', '[A-Z]', '_')").await,
+        "1+2+3|a_b"
+    );
+    assert_eq!(
+        one("SELECT text || '!' AS x, repeat(text, id) FROM raw.t WHERE text || id = 'row 22'").await,
+        "row 2!|row 2row 2"
+    );
+    assert_eq!(one("SELECT text || '?', count(*) FROM raw.t WHERE id = 7 GROUP BY text || '?'").await, "row 7?|1");
+    assert_eq!(one("SELECT count(DISTINCT replace(text, 'row', 'line')) FROM raw.t").await, "3000");
 }

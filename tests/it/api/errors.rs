@@ -45,6 +45,7 @@ async fn bodies_that_are_no_requests() {
         ("no content type", post(&[], b"{}".to_vec())),
         ("a form", post(&[("content-type", "application/x-www-form-urlencoded")], b"a=b".to_vec())),
         ("another charset", post(&[("content-type", "application/json; charset=latin1")], b"{}".to_vec())),
+        ("a compressed body", post(&[json[0], ("content-encoding", "gzip")], vec![0x1f, 0x8b])),
         ("a body of 2 MiB", post(&json, vec![b' '; 2 << 20])),
         ("10,000 brackets", post(&json, "[".repeat(10_000).into_bytes())),
         ("no object", post(&json, b"[]".to_vec())),

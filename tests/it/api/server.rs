@@ -7,7 +7,7 @@ use axum::{
 };
 use icehaul_api::{ApiConfig, serve};
 use icehaul_jobs::queue::QueueConfig;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -42,8 +42,17 @@ async fn health_and_figures_tell_the_state() {
         assert_eq!(health.status, StatusCode::OK, "{}", health.text());
         let health = health.json();
         assert_eq!(health["dependencies"]["catalog.default"]["status"], "healthy");
-        assert_eq!((&health["status"], &health["dependencies"]["workers"]), (&json!("healthy"), &json!(0)), "{health}");
+        assert_eq!(
+            (&health["status"], &health["dependencies"]["workers"]),
+            (&json!("degraded"), &json!(0)),
+            "{health}"
+        );
+        assert!(health["warnings"][0].as_str().is_some_and(|why| why.contains("no worker runs")), "{health}");
     }
+    stand.state.queue.heartbeat("worker-1", 2, &[]).await.expect("a worker");
+    let health = stand.get("/api/v1/health").await.json();
+    assert_eq!((&health["status"], &health["dependencies"]["workers"]), (&json!("healthy"), &json!(1)), "{health}");
+    assert_eq!(health["warnings"], Value::Null);
     let figures = stand.get("/metrics").await;
     assert!(figures.header("content-type").starts_with("text/plain; version=0.0.4"));
     let text = figures.text();
@@ -84,7 +93,12 @@ async fn the_document_names_what_the_router_serves() {
 
 /// A real server with short patience.
 async fn server() -> (Stand, String, CancellationToken, tokio::task::JoinHandle<std::io::Result<()>>) {
-    let config = ApiConfig { header_timeout_seconds: 0.3, body_timeout_seconds: 0.3, ..ApiConfig::default() };
+    let config = ApiConfig {
+        header_timeout_seconds: 0.3,
+        body_timeout_seconds: 0.3,
+        write_timeout_seconds: 0.3,
+        ..ApiConfig::default()
+    };
     let stand = Stand::with(config, QueueConfig::default()).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("port");
     let address = listener.local_addr().expect("address").to_string();
@@ -114,6 +128,27 @@ async fn peers_that_dawdle_are_shown_the_door() {
     assert!(fine.starts_with("HTTP/1.1 200 "), "{fine}");
     shutdown.cancel();
     serving.await.expect("no panic").expect("served");
+}
+
+#[tokio::test]
+async fn a_peer_that_takes_no_answer_is_left() {
+    let (_stand, address, shutdown, serving) = server().await;
+    let sql = format!("SELECT '{}' FROM generate_series(1, 10000)", "x".repeat(3000));
+    let body = json!({"sql": sql, "limit": 10_000}).to_string();
+    let mut stream = TcpStream::connect(&address).await.expect("connection");
+    let head = format!(
+        "POST /api/v1/query HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all((head + &body).as_bytes()).await.expect("sent");
+    assert_eq!(stream.peek(&mut [0]).await.expect("the start of an answer"), 1);
+    // It waits for answers under way: this one only ends because its peer is given up.
+    shutdown.cancel();
+    let ended = tokio::time::timeout(Duration::from_secs(5), serving).await;
+    ended.expect("in time").expect("no panic").expect("served");
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    assert!(answer.starts_with(b"HTTP/1.1 200 ") && answer.len() < 30_000_000, "{} bytes", answer.len());
 }
 
 #[tokio::test]

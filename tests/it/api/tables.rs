@@ -28,9 +28,11 @@ async fn tables_are_listed() {
     let page = get("/raw?limit=1").await;
     assert_eq!(
         (&page["tables"], &page["count"], &page["next_cursor"]),
-        (&json!(["clients"]), &json!(2), &json!("clients"))
+        (&json!(["clients"]), &json!(2), &json!("after-clients"))
     );
-    assert_eq!(get("/raw?limit=1&cursor=clients").await["tables"], json!(["orders"]));
+    assert_eq!(get("/raw?limit=1&cursor=after-clients").await["tables"], json!(["orders"]));
+    let wrong = stand.get("/api/v1/tables/raw?cursor=xx").await;
+    assert_eq!((wrong.status, &wrong.json()["code"]), (StatusCode::BAD_REQUEST, &json!("invalid_parameter")));
 }
 
 #[tokio::test]

@@ -87,8 +87,8 @@ async fn columns_and_conditions_are_taken() {
     for (fields, code) in [
         (json!({"table": "nope"}), Code::SourceTableNotFound),
         (json!({"table": "nope.nope"}), Code::SourceTableNotFound),
-        (json!({"table": "v", "columns": ["nope"]}), Code::SourceTableNotFound),
-        (json!({"table": "v", "where": "nope = 1"}), Code::SourceTableNotFound),
+        (json!({"table": "v", "columns": ["nope"]}), Code::SourceColumnNotFound),
+        (json!({"table": "v", "where": "nope = 1"}), Code::SourceColumnNotFound),
         (json!({"table": "v", "where": "id > 90) or (true"}), Code::QueryError),
         (json!({"table": "v", "where": "true order by 1"}), Code::QueryError),
         (json!({"table": "v", "where": "id > 'x'"}), Code::QueryError),

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use icehaul_jobs::{
     Code, Status,
-    queue::{Beat, Finished, Lease, Outcome},
+    queue::{Beat, Finished, JobFilter, Lease, Outcome},
     spec::Priority,
 };
 use serde_json::json;
@@ -239,4 +239,26 @@ async fn a_wake_up_is_not_lost() {
         assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
         bed.claim_one().await;
     }
+}
+
+#[tokio::test]
+async fn damaged_records_stop_nobody_else() {
+    let mut bed = bed().await;
+    let ids = [bed.enqueue(|_| {}).await, bed.enqueue(|_| {}).await, bed.enqueue(|_| {}).await];
+    let record = |id: &str| key(&format!("job:{id}"));
+    let _: () = redis::cmd("HSET")
+        .arg(record(&ids[1].to_string()))
+        .arg("head")
+        .arg("no JSON")
+        .query(&mut bed.raw)
+        .expect("damage");
+    let whole: Vec<(String, String)> =
+        redis::cmd("HGETALL").arg(record(&ids[0].to_string())).query(&mut bed.raw).expect("a record");
+    let _: () = redis::cmd("HSET").arg(record("no-uuid")).arg(&whole).query(&mut bed.raw).expect("a copy");
+    let _: () = redis::cmd("ZADD").arg(key("ready:normal")).arg(0).arg("no-uuid").query(&mut bed.raw).expect("queued");
+    let claimed: Vec<_> = bed.claim(10).await.into_iter().map(|job| job.id).collect();
+    assert_eq!(claimed, [ids[0], ids[2]]);
+    let listed = bed.queue.list(&JobFilter::default(), 10, None).await.expect("a list");
+    assert_eq!(listed.jobs.iter().map(|job| job.job_id).collect::<Vec<_>>(), [ids[2], ids[0]]);
+    assert!(bed.queue.get(ids[1]).await.is_err(), "asked for by its id it is not hidden");
 }

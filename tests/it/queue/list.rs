@@ -197,3 +197,14 @@ async fn an_event_wakes_those_who_wait_for_it() {
     assert!(none.is_empty());
     bed.queue.finish(id, job.epoch, &Outcome::Cancelled).await.expect("finish");
 }
+
+#[tokio::test]
+async fn lists_shorten_long_texts_and_documents_do_not() {
+    let bed = bed().await;
+    let query = "ä".repeat(100_000);
+    let id = bed.enqueue(|job| job.spec = json!({"query": query, "columns": [query, "id"], "port": 1})).await;
+    let page = bed.queue.list(&JobFilter::default(), 1, None).await.expect("page");
+    let short = format!("{}…", "ä".repeat(4096));
+    assert_eq!(page.jobs[0].spec, json!({"query": short, "columns": [short, "id"], "port": 1}));
+    assert_eq!(bed.queue.get(id).await.expect("job").spec["query"], json!(query));
+}

@@ -4,18 +4,22 @@ use icehaul_lake::Namespace;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::lake;
+use super::{DEFAULT_LIMIT, lake};
 use crate::{
     AppState, Result,
     extract::{NamespacePath, Params},
+    problem::parameter,
 };
 
-/// Which part of a list of names. Names are short: without `limit` all of them are given.
+/// How the cursor of a list of names begins.
+const AFTER: &str = "after-";
+
+/// Which part of a list of names.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct Page {
     /// A configured catalog; default: the default one.
     catalog: Option<String>,
-    /// How many at most; all if not given.
+    /// How many at most; 50 if not given.
     #[schemars(range(min = 1, max = 500))]
     limit: Option<u32>,
     /// Where to go on: the `next_cursor` of the page before.
@@ -23,17 +27,17 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// The page's part of a sorted list. The cursor is the last name of the page before.
-    fn cut<T>(&self, mut all: Vec<T>, name: impl Fn(&T) -> String) -> (Vec<T>, Option<String>) {
+    /// The page's part of a sorted list. The cursor holds the last name of the page before, which may be gone by now.
+    fn cut<T>(&self, mut all: Vec<T>, name: impl Fn(&T) -> String) -> Result<(Vec<T>, Option<String>)> {
         if let Some(cursor) = &self.cursor {
-            all.retain(|item| name(item) > *cursor);
+            let last = cursor.strip_prefix(AFTER).ok_or_else(|| parameter("cursor", "is not a cursor of this list"))?;
+            all.retain(|item| name(item).as_str() > last);
         }
-        let Some(limit) = self.limit.map(|limit| limit as usize).filter(|limit| *limit < all.len()) else {
-            return (all, None);
-        };
+        let limit = self.limit.unwrap_or(DEFAULT_LIMIT) as usize;
+        let more = all.len() > limit;
         all.truncate(limit);
-        let next = all.last().map(name);
-        (all, next)
+        let next = all.last().filter(|_| more).map(|item| format!("{AFTER}{}", name(item)));
+        Ok((all, next))
     }
 }
 
@@ -63,7 +67,7 @@ pub(crate) async fn namespaces(State(state): State<AppState>, Params(page): Para
     let (lake, catalog) = lake(&state, page.catalog.as_deref())?;
     let all = lake.namespaces().await?;
     let count = all.len();
-    let (part, next_cursor) = page.cut(all, |(name, _)| name.clone());
+    let (part, next_cursor) = page.cut(all, |(name, _)| name.clone())?;
     let namespaces = part.into_iter().map(|(namespace, tables)| NamespaceEntry { namespace, tables }).collect();
     Ok(Json(Namespaces { catalog: catalog.to_owned(), namespaces, count, next_cursor }))
 }
@@ -92,7 +96,7 @@ pub(crate) async fn all(State(state): State<AppState>, Params(page): Params<Page
     }
     all.sort();
     let count = all.len();
-    let (tables, next_cursor) = page.cut(all, String::clone);
+    let (tables, next_cursor) = page.cut(all, String::clone)?;
     Ok(Json(Tables { catalog: catalog.to_owned(), tables, count, next_cursor }))
 }
 
@@ -118,7 +122,7 @@ pub(crate) async fn tables(
 ) -> Result<Json<TableNames>> {
     let all = lake(&state, page.catalog.as_deref())?.0.tables(&namespace).await?;
     let count = all.len();
-    let (tables, next_cursor) = page.cut(all, String::clone);
+    let (tables, next_cursor) = page.cut(all, String::clone)?;
     Ok(Json(TableNames { status: "success", namespace: namespace.to_string(), tables, count, next_cursor }))
 }
 
@@ -132,7 +136,7 @@ mod tests {
         let (mut seen, mut cursor) = (Vec::new(), None);
         loop {
             let page = Page { catalog: None, limit: Some(2), cursor };
-            let (part, next) = page.cut(names.clone(), String::clone);
+            let (part, next) = page.cut(names.clone(), String::clone).expect("a cursor");
             seen.extend(part);
             cursor = next;
             if cursor.is_none() {
@@ -140,6 +144,9 @@ mod tests {
             }
         }
         assert_eq!(seen, names);
-        assert_eq!(Page { catalog: None, limit: None, cursor: None }.cut(names.clone(), String::clone), (names, None));
+        let many: Vec<String> = (0..60).map(|n| format!("{n:02}")).collect();
+        let (part, next) = Page { catalog: None, limit: None, cursor: None }.cut(many, String::clone).expect("a page");
+        assert_eq!((part.len(), next.as_deref()), (50, Some("after-49")));
+        assert!(Page { catalog: None, limit: None, cursor: Some("xx".into()) }.cut(names, String::clone).is_err());
     }
 }

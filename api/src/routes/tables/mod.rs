@@ -8,6 +8,7 @@ use icehaul_lake::{Lake, Table};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::jobs::DEFAULT_LIMIT;
 use crate::{AppState, Result};
 
 pub(crate) use list::{Namespaces, Page, TableNames, Tables, all, namespaces, tables};

@@ -1,8 +1,9 @@
 //! A table's rows: the first of them, and the fingerprint of all.
 use std::time::Instant;
 
-use axum::{Json, extract::State};
+use axum::{Json, extract::State, response::Response};
 use chrono::{DateTime, Utc};
+use icehaul_jobs::job;
 use icehaul_lake::{At, Scan};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -50,7 +51,7 @@ pub(crate) async fn preview(
     State(state): State<AppState>,
     TablePath(name): TablePath,
     Params(which): Params<WhichRows>,
-) -> Result<Json<Preview>> {
+) -> Result<Response> {
     let at = match (snapshot(which.snapshot_id.as_deref())?, which.as_of) {
         (Some(_), Some(_)) => return Err(parameter("as_of", "goes without `snapshot_id`: each names a state")),
         (Some(id), None) => At::Snapshot(id),
@@ -59,11 +60,12 @@ pub(crate) async fn preview(
     };
     let table = load(&state, which.catalog.as_deref(), &name).await?;
     let limit = which.limit.unwrap_or(PREVIEW_ROWS) as usize;
+    let room = state.room.hold(state.config.query_timeout()).await?;
     let result = bounded(&state, async {
         let batches = table.scan(Scan { at, batch_size: Some(PREVIEW_BATCH), ..Scan::default() }).await?;
         rows::collect(batches, limit, state.config.max_result_bytes).await
     });
-    Ok(Json(Preview { table: name.to_string(), result: result.await? }))
+    room.answer(&Preview { table: name.to_string(), result: result.await? })
 }
 
 fn snapshot(text: Option<&str>) -> Result<Option<i64>> {
@@ -81,6 +83,10 @@ pub(crate) struct WhichState {
     snapshot_id: Option<String>,
     /// Only these columns, with commas between them; all if not given.
     columns: Option<String>,
+    /// Only the columns that the newest load took from its source, without the lineage columns: what a load's own
+    /// fingerprint is made of. Not together with `columns`.
+    #[serde(default)]
+    source_columns: bool,
 }
 
 /// The fingerprint of a table's rows.
@@ -94,6 +100,8 @@ pub(crate) struct Fingerprinted {
     fingerprint: String,
     /// The number of rows.
     rows: u64,
+    /// The columns that it is of; null for all of them.
+    columns: Option<Vec<String>>,
     /// How long it took.
     elapsed_seconds: f64,
 }
@@ -107,14 +115,20 @@ pub(crate) async fn fingerprint(
     let table = load(&state, which.catalog.as_deref(), &name).await?;
     let asked = snapshot(which.snapshot_id.as_deref())?;
     let at = asked.map_or(At::Current, At::Snapshot);
-    let columns: Option<Vec<String>> =
-        which.columns.map(|names| names.split(',').map(|n| n.trim().to_owned()).collect());
+    let columns: Option<Vec<String>> = match (which.columns, which.source_columns) {
+        (Some(_), true) => return Err(parameter("source_columns", "goes without `columns`: each names the columns")),
+        (None, true) => Some(job::source_columns(&table, at).ok_or_else(|| {
+            parameter("source_columns", "no load of Icehaul has noted its columns in this table; give `columns`")
+        })?),
+        (names, false) => names.map(|names| names.split(',').map(|name| name.trim().to_owned()).collect()),
+    };
     let print = bounded(&state, async { Ok(table.fingerprint(at, columns.as_deref()).await?) }).await?;
     Ok(Json(Fingerprinted {
         table: name.to_string(),
         snapshot_id: asked.or_else(|| table.metadata().current_snapshot_id()).map(|id| id.to_string()),
         fingerprint: print.to_string(),
         rows: print.rows(),
+        columns,
         elapsed_seconds: started.elapsed().as_secs_f64(),
     }))
 }

@@ -8,7 +8,7 @@ use icehaul_lake::{At, Column, SnapshotInfo, Table};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{WhichCatalog, bounded, load};
+use super::{DEFAULT_LIMIT, WhichCatalog, bounded, load};
 use crate::{
     AppState, Result,
     extract::{Params, TablePath},
@@ -228,7 +228,7 @@ pub(crate) async fn snapshots(
         },
         None => 0,
     };
-    let limit = page.limit.unwrap_or(super::super::jobs::DEFAULT_LIMIT) as usize;
+    let limit = page.limit.unwrap_or(DEFAULT_LIMIT) as usize;
     let count = all.len();
     let rest = count - start;
     let snapshots: Vec<Snapshot> = all.into_iter().skip(start).take(limit).map(Snapshot::from).collect();

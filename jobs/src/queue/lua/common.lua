@@ -9,12 +9,15 @@ local leases, delayed, ended = P .. 'leases', P .. 'delayed', P .. 'ended'
 
 local function key(id) return P .. 'job:' .. id end
 
--- The job's record, or nil if there is none (or another program's value lies there: one key must not stop the queue).
+-- The job's record, or nil if there is none, or a damaged one: one key must not stop the queue.
 local function read(id)
   local f = redis.pcall('HMGET', key(id), 'status', 'epoch', 'head', 'attempt', 'max', 'cancel', 'finished')
   if f.err or not f[3] then return nil end
-  return { id = id, status = f[1], epoch = tonumber(f[2]), head = cjson.decode(f[3]), attempt = tonumber(f[4]),
+  local fine, head = pcall(cjson.decode, f[3])
+  local job = { id = id, status = f[1], epoch = tonumber(f[2]), head = head, attempt = tonumber(f[4]),
     max = tonumber(f[5]), cancel = f[6], finished = tonumber(f[7]) }
+  fine = fine and type(head) == 'table' and head.kind and head.created and head.priority
+  return fine and job.status and job.epoch and job.attempt and job.max and job or nil
 end
 
 -- The sorted set of the jobs of one kind and status, by their age.

@@ -1,4 +1,5 @@
--- Ends an attempt. ARGV: id, epoch, outcome (succeeded, failed, cancelled, retry, hand_back), result or error (JSON or ''), wait (ms).
+-- Ends an attempt. ARGV: id, epoch, outcome (succeeded, failed, cancelled, retry, hand_back), result or error (JSON or ''), wait (ms),
+-- progress (JSON or '').
 -- Gives 1, or 0 if the lease is not the caller's any more.
 local job, outcome, value, wait = read(ARGV[1]), ARGV[3], ARGV[4], tonumber(ARGV[5])
 if not job or job.epoch ~= tonumber(ARGV[2]) then return 0 end
@@ -23,6 +24,7 @@ if outcome == 'hand_back' then
   return 1
 end
 close(job, failure)
+if ARGV[6] ~= '' then redis.call('HSET', key(job.id), 'progress', ARGV[6]) end
 if outcome == 'retry' then
   redis.call('HSET', key(job.id), 'error', failure)
   move(job, 'retrying', ',"next":' .. now + wait .. ',"error":' .. failure)

@@ -50,13 +50,26 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Malformed => f.write_str("is not a value of its type"),
-            Self::NotANumber => f.write_str("is NaN, which no decimal can be"),
-            Self::Infinite => f.write_str("is infinite, which the table's type cannot be"),
-            Self::TooManyDigits => f.write_str("has more digits than the table's decimal can hold"),
-            Self::OutOfRange => f.write_str("lies beyond the times that the table's type can hold"),
-            Self::Midnight => f.write_str("is 24:00, which the table's type cannot be"),
-            Self::Dimensions => f.write_str("is an array of several dimensions or one that does not begin at 1"),
-            Self::TooLarge(bytes) => write!(f, "has {bytes} bytes, more than `limits.max_cell_bytes` permits"),
+            Self::NotANumber => {
+                f.write_str("is NaN, which no decimal can be; cast the column to text, or leave such rows out")
+            }
+            Self::Infinite => f.write_str(
+                "is infinite, which the table's type cannot be; cast the column to text, or leave such rows out",
+            ),
+            Self::TooManyDigits => {
+                f.write_str("has more digits than the table's decimal can hold; cast the column to text")
+            }
+            Self::OutOfRange => f.write_str(
+                "lies beyond the times that the table's type can hold; cast the column to text, or leave such rows out",
+            ),
+            Self::Midnight => f.write_str("is 24:00, which the table's type cannot be; cast the column to text"),
+            Self::Dimensions => f.write_str(
+                "is an array of several dimensions or one that does not begin at 1; cast the column to text",
+            ),
+            Self::TooLarge(bytes) => write!(
+                f,
+                "has {bytes} bytes, more than `limits.max_cell_bytes` permits; raise it, or leave the column out"
+            ),
         }
     }
 }

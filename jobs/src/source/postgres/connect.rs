@@ -148,7 +148,9 @@ impl Endpoint {
     }
 
     fn unreachable(&self, why: String) -> Error {
-        Error::new(Code::SourceUnreachable, format!("PostgreSQL at {} cannot be reached: {why}", self.address()))
+        let advice = "check host, port and firewall, and that the server runs";
+        let message = format!("PostgreSQL at {} cannot be reached from the worker: {why}; {advice}", self.address());
+        Error::new(Code::SourceUnreachable, message)
     }
 
     fn refused(&self, error: tokio_postgres::Error) -> Error {

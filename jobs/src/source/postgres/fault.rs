@@ -71,10 +71,13 @@ pub(super) fn connecting(error: tokio_postgres::Error, at: &str, user: &str, dat
     }
     let mapped = match error.to_string().as_str() {
         "error performing TLS handshake" => tls(&error, at),
-        "authentication error" | "invalid configuration" => Error::new(
+        "invalid configuration" if error.source().is_some_and(|e| e.to_string() == "password missing") => Error::new(
             Code::AuthFailed,
-            format!("{at} asks for another kind of authentication, or for a password where none was given"),
+            format!("{at} asks for the password of `{user}`: give `password` (command line: `--password-env`)"),
         ),
+        "authentication error" | "invalid configuration" => {
+            Error::new(Code::AuthFailed, format!("{at} asks for a kind of authentication that is not supported"))
+        }
         _ => Error::new(Code::SourceUnreachable, format!("{at} broke off while the connection was made")),
     };
     mapped.caused_by(error)
@@ -147,8 +150,14 @@ pub(super) fn snapshot_gone() -> Error {
 pub(super) fn server(error: &ServerError, statement: Option<&str>) -> Error {
     let said = format!("{}{} (SQLSTATE {})", error.message, place(error, statement), error.state);
     match error.state.as_str() {
+        // For `WITH … AS (INSERT …) SELECT` the server names the SELECT, which is not what is wrong.
+        "25006" if error.message.starts_with("cannot execute SELECT in") => Error::new(
+            Code::QueryNotAllowed,
+            "only reading is allowed, and a part of the query writes: leave out INSERT, UPDATE, DELETE and MERGE",
+        ),
         "25006" => Error::new(Code::QueryNotAllowed, format!("only reading is allowed: {said}")),
-        "42P01" | "42703" | "3F000" | "42809" => Error::new(Code::SourceTableNotFound, said),
+        "42703" => Error::new(Code::SourceColumnNotFound, said),
+        "42P01" | "3F000" | "42809" => Error::new(Code::SourceTableNotFound, said),
         "42501" => Error::new(Code::PermissionDenied, format!("{said}; grant SELECT (and USAGE on the schema)")),
         "57014" => Error::new(Code::QueryTimeout, format!("{said}; see `statement_timeout_seconds`")),
         "55P03" => Error::new(Code::QueryTimeout, said).with_retry(Retry::Backoff),
@@ -201,12 +210,23 @@ mod tests {
     }
 
     #[test]
+    fn a_query_that_writes_is_told_so_and_not_that_it_selects() {
+        let said = |message: &str| ServerError { state: "25006".into(), message: message.into(), position: None };
+        let with = server(&said("cannot execute SELECT in a read-only transaction"), None);
+        assert!(with.message().contains("leave out INSERT") && !with.message().contains("SELECT"), "{with}");
+        let function = server(&said("cannot execute nextval() in a read-only transaction"), None);
+        assert!(function.message().contains("nextval()"), "{function}");
+    }
+
+    #[test]
     fn states_map_to_codes_and_retries() {
         let map = |state: &str| server(&ServerError { state: state.into(), ..Default::default() }, None);
         assert_eq!(map("57P01").code(), Code::SourceInterrupted);
         assert_eq!(map("57014").code(), Code::QueryTimeout);
         assert_eq!(map("55P03").retry(), Retry::Backoff);
         assert_eq!(map("25006").code(), Code::QueryNotAllowed);
+        assert_eq!(map("42703").code(), Code::SourceColumnNotFound);
+        assert_eq!(map("42P01").code(), Code::SourceTableNotFound);
         assert_eq!(map("22012").code(), Code::QueryError);
     }
 }

@@ -1,11 +1,10 @@
 //! The request's fields: what is wrong with them, and the endpoint that they name.
 use std::{collections::HashSet, time::Duration};
 
-use serde::{Deserialize, de::IntoDeserializer};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Postgres, SslMode,
+    Postgres,
     connect::Endpoint,
     sql::{TableRef, begins_as_query, single_statement},
 };
@@ -15,7 +14,7 @@ const DEFAULT_PORT: u16 = 5432;
 /// The longest names and texts, in bytes.
 const MAX_NAME: usize = 255;
 const MAX_SQL: usize = 1 << 20;
-/// The most columns that a query of PostgreSQL can have.
+/// The most columns of a PostgreSQL table or view.
 const MAX_COLUMNS: usize = 1664;
 /// The longest `statement_timeout_seconds`: the server counts milliseconds in 31 bits.
 const MAX_TIMEOUT: f64 = 2_147_483.0;
@@ -109,25 +108,24 @@ impl Faults {
         if source.table.is_none() && !source.columns.is_empty() {
             self.add("columns", Code::ConflictingFields, "goes with `table` only");
         }
-        self.columns(&source.columns);
+        if source.table.is_none() && source.parallelism.is_some() {
+            self.add("parallelism", Code::ConflictingFields, "goes with `table` only: one connection reads a query");
+        }
+        if source.columns.len() > MAX_COLUMNS {
+            self.add("columns", Code::TooManyColumns, &format!("must have at most {MAX_COLUMNS} names"));
+        }
+        let mut seen = HashSet::new();
+        for (n, column) in source.columns.iter().take(MAX_COLUMNS).enumerate() {
+            self.text(&format!("columns.{n}"), Some(column), MAX_NAME);
+            if !seen.insert(column) {
+                self.add(&format!("columns.{n}"), Code::DuplicateColumn, "is named twice");
+            }
+        }
         if source.parallelism.is_some_and(|readers| !(1..=16).contains(&readers)) {
             self.add("parallelism", Code::InvalidField, "must be from 1 to 16");
         }
         if source.statement_timeout_seconds.is_some_and(|s| !(0.001..=MAX_TIMEOUT).contains(&s)) {
             self.add("statement_timeout_seconds", Code::InvalidField, "must be from 0.001 to 2147483");
-        }
-    }
-
-    fn columns(&mut self, columns: &[String]) {
-        if columns.len() > MAX_COLUMNS {
-            return self.add("columns", Code::TooManyColumns, &format!("must name at most {MAX_COLUMNS} columns"));
-        }
-        let mut seen = HashSet::new();
-        for (n, column) in columns.iter().enumerate() {
-            self.text(&format!("columns.{n}"), Some(column), MAX_NAME);
-            if !seen.insert(column) {
-                self.add(&format!("columns.{n}"), Code::DuplicateColumn, "is named twice");
-            }
         }
     }
 }
@@ -170,7 +168,7 @@ impl Postgres {
             database: database.clone(),
             user: user.clone(),
             password: password.as_ref().map(crate::config::SecretSource::resolve).transpose()?,
-            sslmode: sslmode.as_deref().map_or(Ok(SslMode::default()), |mode| parse_mode(name, mode))?,
+            sslmode: sslmode.unwrap_or_default(),
             sslrootcert: sslrootcert.clone(),
             allow_superuser: *allow_superuser,
             ..common
@@ -198,9 +196,23 @@ fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }
 
-fn parse_mode(connection: &str, mode: &str) -> Result<SslMode> {
-    let read: Result<_, serde::de::value::Error> = SslMode::deserialize(mode.into_deserializer());
-    read.map_err(|e| {
-        Error::new(Code::ConnectionNotFound, format!("the connection `{connection}` has a wrong sslmode: {e}"))
-    })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults_of(columns: Vec<String>) -> Vec<(String, Code)> {
+        let text = || Some("x".to_owned());
+        let source =
+            Postgres { host: text(), database: text(), user: text(), table: text(), columns, ..Postgres::default() };
+        check(&source).into_iter().map(|fault| (fault.field, fault.code)).collect()
+    }
+
+    #[test]
+    fn columns_are_named_once_and_not_without_end() {
+        let names = |range: std::ops::Range<u32>| range.map(|n| format!("c{n}"));
+        assert_eq!(faults_of(names(0..1664).collect()), []);
+        let twice = faults_of(names(0..3).chain(names(1..2)).collect());
+        assert_eq!(twice, [("columns.3".to_owned(), Code::DuplicateColumn)]);
+        assert_eq!(faults_of(names(0..120_000).collect()), [("columns".to_owned(), Code::TooManyColumns)]);
+    }
 }

@@ -1,0 +1,188 @@
+//! Following a job to its end, with a progress bar on a terminal.
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use serde_json::Value;
+
+use super::print;
+use crate::client::{Client, Failure};
+
+/// How often a job is looked at while a bar shows it.
+const POLL: Duration = Duration::from_millis(150);
+
+/// How often the spinner moves.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How long one request waits for a job's end.
+const WAIT_SECONDS: u32 = 30;
+
+/// The most of a table's name that the bar shows.
+const NAME_LENGTH: usize = 30;
+
+/// Follows a job until it has ended; with a bar it looks often, without one it lets the server say when. Ctrl-C ends the
+/// following, not the job.
+pub async fn follow(client: &Client, id: &str, bar: bool) -> Result<Value, Failure> {
+    let path = super::jobs::path(id)?;
+    let bar = if bar { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+    let ended = async { if bar.is_hidden() { wait(client, &path).await } else { watch(client, &path, &bar).await } };
+    let ended = tokio::select! {
+        ended = ended => ended,
+        Ok(()) = tokio::signal::ctrl_c() => {
+            let options = client.options();
+            let message = format!(
+                "stopped watching; job {id} goes on\n  `icehaul jobs watch {id}{options}` watches it, \
+                 `icehaul jobs cancel {id}{options}` stops it"
+            );
+            Err(Failure { message, exit: 130 })
+        }
+    };
+    bar.finish_and_clear();
+    ended
+}
+
+async fn wait(client: &Client, path: &str) -> Result<Value, Failure> {
+    loop {
+        let job = client.get_when_ended(path, WAIT_SECONDS).await?;
+        if has_ended(&job) {
+            return Ok(job);
+        }
+    }
+}
+
+async fn watch(client: &Client, path: &str, bar: &ProgressBar) -> Result<Value, Failure> {
+    bar.enable_steady_tick(TICK);
+    let mut told = 0;
+    loop {
+        let job = client.get(path, &[]).await?;
+        let attempt = job["attempt"].as_u64().unwrap_or_default();
+        if job["status"] == "retrying" && attempt > told && !job["error"].is_null() {
+            told = attempt;
+            bar.println(format!("attempt {attempt} of {} failed: {}", job["max_attempts"], why(&job["error"])));
+        }
+        draw(bar, &job);
+        if has_ended(&job) {
+            return Ok(job);
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+fn has_ended(job: &Value) -> bool {
+    ["succeeded", "failed", "cancelled"].iter().any(|end| job["status"] == *end)
+}
+
+/// The sentence of an error, with its code.
+fn why(error: &Value) -> String {
+    format!("{} ({})", print::cell(&error["message"]), print::cell(&error["code"]))
+}
+
+fn draw(bar: &ProgressBar, job: &Value) {
+    let progress = &job["progress"];
+    let running = job["status"] == "running";
+    let total = progress["rows_total"].as_u64().filter(|_| running || job["status"] == "succeeded");
+    let done = job["result"]["rows_loaded"].as_u64();
+    let rows = done.or(progress["rows"].as_u64()).unwrap_or_default();
+    // The total is an estimate, until the end tells.
+    let total = if done.is_some() { total.and(done) } else { total.map(|total| total.max(rows)) };
+    // First, so that a bar is never drawn with what the look before has found.
+    bar.set_prefix(print::cell(&job["table"]).chars().take(NAME_LENGTH).collect::<String>());
+    bar.set_message(message(job, rows, Utc::now()));
+    bar.set_position(rows);
+    let style = match total {
+        Some(total) => {
+            bar.set_length(total);
+            "{prefix} {bar:12.cyan/blue} {percent:>3}% {wide_msg}"
+        }
+        None => "{prefix} {spinner} {wide_msg}",
+    };
+    if let Ok(style) = ProgressStyle::with_template(style) {
+        bar.set_style(style);
+    }
+}
+
+/// What is going on, the most telling first: the rest may not fit the terminal.
+fn message(job: &Value, rows: u64, now: DateTime<Utc>) -> String {
+    let progress = &job["progress"];
+    let status = job["status"].as_str().unwrap_or_default();
+    let due = job["next_attempt_at"].as_str().and_then(|at| at.parse::<DateTime<Utc>>().ok());
+    let seconds = due.map_or(0, |due| (due - now).num_seconds().max(0));
+    match status {
+        "running" => {
+            let phase = progress["phase"].as_str().filter(|phase| !phase.is_empty()).unwrap_or("starting");
+            let rate = progress["rows_per_second"].as_f64().unwrap_or_default() as u64;
+            let left = progress["eta_seconds"].as_f64().filter(|_| phase == "reading");
+            let left = left.map(|left| format!(", {left} s left")).unwrap_or_default();
+            match rows {
+                0 => phase.to_owned(),
+                _ => format!("{phase} {}, {}/s{left}", print::count(rows, "row"), HumanCount(rate)),
+            }
+        }
+        "queued" => "waiting for a worker".to_owned(),
+        "scheduled" => format!("starts in {seconds} s"),
+        "retrying" => {
+            let next = job["attempt"].as_u64().unwrap_or_default() + 1;
+            let reason = if job["error"].is_null() { String::new() } else { format!(": {}", why(&job["error"])) };
+            format!("attempt {next} of {} in {seconds} s{reason}", job["max_attempts"])
+        }
+        ended => format!("{ended}, {}", print::count(rows, "row")),
+    }
+}
+
+/// Says how a job has ended; fails if the job did.
+pub fn report(job: &Value, as_json: bool) -> Result<(), Failure> {
+    if as_json {
+        print::json(job);
+    }
+    if job["status"] == "succeeded" {
+        if !as_json {
+            succeeded(job);
+        }
+        return Ok(());
+    }
+    let error = &job["error"];
+    let reason = if error.is_null() { String::new() } else { format!(": {}", why(error)) };
+    Err(Failure::new(format!("job {} {}{reason}", print::cell(&job["job_id"]), print::cell(&job["status"]))))
+}
+
+fn succeeded(job: &Value) {
+    let (table, result) = (print::cell(&job["table"]), &job["result"]);
+    let seconds = print::cell(&result["duration_seconds"]);
+    let notes = || {
+        for note in result["type_notes"].as_array().into_iter().flatten() {
+            print::line(format_args!("  note: {}: {}", print::cell(&note["column"]), print::cell(&note["note"])));
+        }
+    };
+    if result["unchanged"] == true {
+        print::line(format_args!("{table}: nothing new after {seconds} s, no snapshot was made"));
+        return notes();
+    }
+    let rows = print::count(result["rows_loaded"].as_u64().unwrap_or_default(), "row");
+    print::line(format_args!("{table}: {rows} in {seconds} s, snapshot {}", print::cell(&result["snapshot_id"])));
+    notes();
+    if !result["fingerprint"].is_null() {
+        let columns = result["columns"].as_array().map_or(0, Vec::len) as u64;
+        let of = format!("of these rows' {}", print::count(columns, "source column"));
+        print::line(format_args!("  fingerprint {}\n    {of}", print::cell(&result["fingerprint"])));
+        print::line(format_args!("    of the whole table: `icehaul fingerprint {table} --source-columns`"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_line_says_what_goes_on() {
+        let now = "2026-11-23T10:00:00Z".parse().expect("time");
+        let say = |job: Value, rows| message(&job, rows, now);
+        let reading = json!({"status": "running", "progress": {"phase": "reading", "rows_per_second": 410000.0, "eta_seconds": 3.0}});
+        assert_eq!(say(reading, 120_000), "reading 120,000 rows, 410,000/s, 3 s left");
+        assert_eq!(say(json!({"status": "running", "progress": null}), 0), "starting");
+        let error = json!({"code": "source_unreachable", "message": "no answer"});
+        let retrying = json!({"status": "retrying", "attempt": 1, "max_attempts": 5, "next_attempt_at": "2026-11-23T10:00:07Z", "error": error});
+        assert_eq!(say(retrying, 0), "attempt 2 of 5 in 7 s: no answer (source_unreachable)");
+        assert_eq!(say(json!({"status": "succeeded"}), 1), "succeeded, 1 row");
+    }
+}
