@@ -191,6 +191,17 @@ impl Error {
         self
     }
 
+    /// Rewrites every text in it, those of the causes too: to keep out what must not be seen.
+    #[must_use]
+    pub fn rewrite(mut self, text: impl Fn(&str) -> String) -> Self {
+        self.message = text(&self.message);
+        self.fields.iter_mut().for_each(|field| field.detail = text(&field.detail));
+        let first = std::error::Error::source(&self);
+        let causes: Vec<_> = std::iter::successors(first, |cause| cause.source()).map(ToString::to_string).collect();
+        self.source = self.source.is_some().then(|| text(&causes.join(": ")).into());
+        self
+    }
+
     /// Replaces what the queue does.
     #[must_use]
     pub const fn with_retry(mut self, retry: Retry) -> Self {

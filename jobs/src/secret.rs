@@ -135,6 +135,25 @@ impl Sealer {
         Ok(())
     }
 
+    /// A stamp for a text that is stored in the clear: an empty secret that opens only beside this text, and for the same
+    /// `context`.
+    ///
+    /// # Errors
+    /// Those of [`Sealer::seal`].
+    pub fn stamp(&self, text: &str, context: &str) -> Result<String> {
+        let mut stamp = Secret::new("");
+        self.seal(&mut stamp, &stamped(text, context))?;
+        Ok(stamp.text)
+    }
+
+    /// Checks that a text is the one that was stamped.
+    ///
+    /// # Errors
+    /// [`Code::SecretUnreadable`] if it is not, or if it was stamped with another key or for another context.
+    pub fn check_stamp(&self, stamp: &str, text: &str, context: &str) -> Result<()> {
+        self.open_secret(&mut Secret::new(stamp), &stamped(text, context))
+    }
+
     /// Opens in place what the queue has carried: a sealed secret, as [`Secret`] serialized it.
     ///
     /// # Errors
@@ -143,8 +162,8 @@ impl Sealer {
         let unreadable = || {
             Error::new(
                 Code::SecretUnreadable,
-                "a sealed secret of this job cannot be opened: API and workers must have the same `secret_key` (ICEHAUL_SECRET_KEY) \
-                 or `secret_key_file`",
+                "this job was not sealed with this worker's key, or it was changed since: API and workers must have the same \
+                 `secret_key` (ICEHAUL_SECRET_KEY) or `secret_key_file`",
             )
         };
         let bytes = secret.text.strip_prefix(SEALED).and_then(decode_hex).ok_or_else(unreadable)?;
@@ -154,6 +173,11 @@ impl Sealer {
         *secret = Secret::new(String::from_utf8(open).map_err(|_| unreadable())?);
         Ok(())
     }
+}
+
+/// No secret has a context of several lines, so none can be taken for a stamp.
+fn stamped(text: &str, context: &str) -> String {
+    format!("{context}\n{text}")
 }
 
 fn write_new_private(path: &Path, text: &str) -> io::Result<()> {

@@ -12,7 +12,7 @@ pub use parse::{read_json, read_request, schema_of};
 use crate::{Code, Error, Result, Sealer, source::LoadSpec};
 
 /// The version of the payload that workers of this release read.
-const PAYLOAD_VERSION: u64 = 1;
+const PAYLOAD_VERSION: u64 = 2;
 
 /// A checked request: what is to be done.
 #[derive(Clone, Debug)]
@@ -87,7 +87,8 @@ impl JobSpec {
         sealer.digest(serde_json::json!(parts).to_string().as_bytes())
     }
 
-    /// What the queue carries: the request with its secrets sealed for this job.
+    /// What the queue carries: the request with its secrets sealed for this job, and before it a stamp, so that nobody who
+    /// can write to the queue can send a secret elsewhere or have the worker do what the API would not.
     ///
     /// # Errors
     /// [`Code::Internal`] if sealing fails.
@@ -97,16 +98,19 @@ impl JobSpec {
             sealer.seal(secret, job)?;
         }
         let payload = serde_json::json!({"version": PAYLOAD_VERSION, "kind": self.kind(), "request": self.redacted()});
-        Ok(payload.to_string())
+        let payload = payload.to_string();
+        Ok(format!("{} {payload}", sealer.stamp(&payload, job)?))
     }
 
-    /// Reads what the queue carries and opens its secrets.
+    /// Reads what the queue carries, if it is what was sealed for this job, and opens its secrets.
     ///
     /// # Errors
     /// [`Code::UnreadablePayload`], [`Code::SecretUnreadable`].
     pub fn unseal(payload: &str, sealer: &Sealer, job: &str) -> Result<Self> {
         let unreadable =
             |why: String| Error::new(Code::UnreadablePayload, format!("the job's payload is unreadable: {why}"));
+        let (stamp, payload) = payload.split_once(' ').ok_or_else(|| unreadable("it is not stamped".to_owned()))?;
+        sealer.check_stamp(stamp, payload, job)?;
         let mut value: Value = serde_json::from_str(payload).map_err(|e| unreadable(e.to_string()))?;
         if value["version"] != PAYLOAD_VERSION {
             return Err(unreadable(format!("version {} is not known here", value["version"])));
@@ -120,5 +124,38 @@ impl JobSpec {
             sealer.open_secret(secret, job)?;
         }
         Ok(Self::Load(load))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payload_that_was_changed_is_not_run() {
+        let sealer = Sealer::from_hex(&"ab".repeat(32)).expect("key");
+        let body = br#"{"host": "db.example.com", "database": "shop", "user": "reader", "password": "hunter2",
+                        "table": "orders", "namespace": "raw", "table_name": "orders"}"#;
+        let spec = JobSpec::from_body("load.postgres", body).expect("a request");
+        let payload = spec.seal(&sealer, "job-1").expect("sealed");
+        assert!(payload.contains("db.example.com") && !payload.contains("hunter2"), "{payload}");
+
+        let refused = |payload: &str, job| JobSpec::unseal(payload, &sealer, job).err().map(|e| e.code());
+        assert_eq!(refused(&payload, "job-1"), None);
+        assert_eq!(refused(&payload, "job-2"), Some(Code::SecretUnreadable), "for another job");
+        let elsewhere = payload.replace("db.example.com", "evil.example.com");
+        assert_eq!(refused(&elsewhere, "job-1"), Some(Code::SecretUnreadable), "with another host");
+        let (stamp, bare) = payload.split_once(' ').expect("a stamp");
+        assert_eq!(refused(bare, "job-1"), Some(Code::UnreadablePayload), "without a stamp");
+        let secret = bare.split('"').find(|text| text.starts_with("sealed:v1:")).expect("the sealed password");
+        assert_eq!(
+            refused(&format!("{secret} {bare}"), "job-1"),
+            Some(Code::SecretUnreadable),
+            "with a secret as stamp"
+        );
+        assert_eq!(refused(&format!("{stamp}  {bare}"), "job-1"), Some(Code::SecretUnreadable), "with a blank more");
+
+        let JobSpec::Load(mut load) = JobSpec::unseal(&payload, &sealer, "job-1").expect("the request");
+        assert_eq!(load.secrets()[0].expose(), "hunter2");
     }
 }

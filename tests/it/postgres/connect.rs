@@ -174,20 +174,30 @@ async fn a_role_that_could_do_more_than_read_is_refused() {
     let db = Database::new().await;
     let admin = db.admin().await;
     let role = format!("files_{}", &db.name[2..]);
-    let make = format!("create role {role} login password 'x'; grant pg_read_server_files to {role}");
-    admin.batch_execute(&make).await.expect("a role");
+    // One that may become a superuser without being one.
+    let (boss, sneaky) = (format!("boss_{role}"), format!("sneaky_{role}"));
+    let make = format!(
+        "create role {role} login password 'x'; grant pg_read_server_files to {role};
+         create role {boss} superuser; create role {sneaky} login noinherit password 'x'; grant {boss} to {sneaky}"
+    );
+    admin.batch_execute(&make).await.expect("roles");
     let config = &server().admin;
     let superuser = config.get_user().expect("a user");
     let password = String::from_utf8_lossy(config.get_password().unwrap_or_default()).into_owned();
-    for (user, password) in [(superuser, password.as_str()), (role.as_str(), "x")] {
+    for (user, password, why) in [
+        (superuser, password.as_str(), "is a superuser"),
+        (role.as_str(), "x", "is a member of pg_read_server_files"),
+        (sneaky.as_str(), "x", &format!("is a member of {boss}")),
+    ] {
         let fields = json!({"user": user, "password": password, "query": "select 1 as a"});
         let error = refusal(&db, fields.clone()).await;
         assert_eq!(error.code(), Code::RoleTooPowerful, "{user}: {error}");
+        assert!(error.message().contains(why), "{error}");
         let mut allowed = fields;
         allowed["allow_superuser"] = json!(true);
         assert_eq!(load(&spec(&db, allowed), &ctx(), &Wish::default()).await.expect("rows").rows(), 1);
     }
-    admin.batch_execute(&format!("drop role {role}")).await.expect("no role");
+    admin.batch_execute(&format!("drop role {role}, {sneaky}, {boss}")).await.expect("no roles");
 }
 
 #[tokio::test]
@@ -243,11 +253,16 @@ async fn wrong_requests_are_refused_field_by_field() {
         (json!({"table": "t", "host": "http://h"}), "host", Code::InvalidField),
         (json!({"table": "t", "host": "h".repeat(300)}), "host", Code::InvalidField),
         (json!({"table": "t", "sslmode": "maybe"}), "sslmode", Code::InvalidField),
+        (json!({"table": "t", "database": "postgres://u:p@h/d"}), "database", Code::InvalidField),
+        (json!({"table": "t", "user": "u PassWord=p"}), "user", Code::InvalidField),
         (json!({"table": "t", "connection": "c"}), "host", Code::ConflictingFields),
     ] {
         let found = faults(request(&db, fields.clone()));
         assert!(found.contains(&(field.to_owned(), code)), "{fields}: {found:?}");
     }
+    let many: Vec<_> = (0..120_000).map(|n| format!("c{n}")).collect();
+    let found = faults(request(&db, json!({"table": "t", "columns": many})));
+    assert_eq!(found, [("columns".to_owned(), Code::TooManyColumns)]);
     std::mem::forget(db); // There is nothing to drop on any server.
 }
 

@@ -87,3 +87,15 @@ async fn a_column_that_cannot_be_the_cursor_is_refused() {
         assert_eq!(refused.err().map(|e| e.code()), Some(code), "{column}");
     }
 }
+
+#[tokio::test]
+async fn a_cursor_value_too_long_for_the_metadata_is_refused() {
+    let db = Database::new().await;
+    db.run("create table t as select 1 as id, repeat('é', 512) as s").await;
+    let loaded = beyond(&db, json!({"table": "t"}), "s", None, None).await.expect("1,024 bytes");
+    assert_eq!(loaded.plan.cursor, Some("é".repeat(512)));
+    db.run("insert into t values (2, repeat('é', 513)), (3, repeat('b', 3000000))").await;
+    let error = beyond(&db, json!({"table": "t"}), "s", None, None).await.err().expect("an error");
+    assert_eq!(error.code(), Code::CellTooLarge);
+    assert_eq!(error.message(), "the newest value of the cursor `s` has more than 1024 bytes, the most that is kept");
+}

@@ -1,6 +1,7 @@
 //! `load.postgres` up to the batches: plan and read.
 mod connect;
 mod cursor;
+mod liar;
 mod limits;
 mod query;
 mod table;

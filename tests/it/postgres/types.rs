@@ -177,3 +177,17 @@ async fn values_without_an_image_are_refused_with_row_and_column() {
         assert!(error.message().starts_with("row 20001, column `v`"), "{error}");
     }
 }
+
+#[tokio::test]
+async fn types_of_ones_own_are_followed_to_an_end() {
+    let db = Database::new().await;
+    let domains: Vec<_> = (1..40).map(|n| format!("create domain d{n} as d{}", n - 1)).collect();
+    db.run(&format!("create domain d0 as int4; create type mood as enum ('fine'); {}", domains.join("; "))).await;
+    let loaded = query(&db, "select array[7]::d20[] as a, 8::d20 as b, array['fine'::mood] as c").await.expect("a row");
+    let shown = ["a", "b", "c"].map(|name| cells(loaded.only(), name).remove(0));
+    assert_eq!(shown, ["[7]", "8", "[fine]"]);
+    assert_eq!(loaded.plan.schema.field(0).data_type().to_string(), "List(Int32, field: 'element')");
+    let error = refusal(&db, json!({"query": "select array[7]::d39[] as deep"})).await;
+    assert_eq!(error.code(), Code::UnsupportedType);
+    assert!(error.message().starts_with("the column `deep` is of a type that is nested too deep"), "{error}");
+}

@@ -105,11 +105,11 @@ enum Values {
     Time(Vec<i64>),
     Timestamp(Vec<i64>),
     Uuid(Vec<u8>),
-    /// Text, and (without the version byte in front of it) jsonb.
+    /// Text, and jsonb, which has its version before it.
     Bytes {
         bytes: Vec<u8>,
         ends: Vec<i32>,
-        skip: usize,
+        before: &'static [u8],
     },
     List {
         items: Box<Column>,
@@ -137,9 +137,9 @@ impl Column {
             Carried::Timestamp | Carried::TimestampTz => Values::Timestamp(Vec::with_capacity(rows)),
             Carried::Uuid => Values::Uuid(Vec::with_capacity(rows * 16)),
             Carried::Text | Carried::Bytea => {
-                Values::Bytes { bytes: Vec::with_capacity(rows * 8), ends: ends(rows), skip: 0 }
+                Values::Bytes { bytes: Vec::with_capacity(rows * 8), ends: ends(rows), before: &[] }
             }
-            Carried::Jsonb => Values::Bytes { bytes: Vec::with_capacity(rows * 8), ends: ends(rows), skip: 1 },
+            Carried::Jsonb => Values::Bytes { bytes: Vec::with_capacity(rows * 8), ends: ends(rows), before: &[1] },
             Carried::List(item) => Values::List { items: Box::new(Self::new(item, rows)), ends: ends(rows) },
         };
         Self { values, nulls: NullBufferBuilder::new(rows), kind: kind.clone() }
@@ -153,7 +153,10 @@ impl Column {
     pub(super) fn push(&mut self, cell: &[u8]) -> Result<(), Fault> {
         self.nulls.append_non_null();
         match &mut self.values {
-            Values::Bool(bits) => bits.append(fixed::<1>(cell)? != [0]),
+            Values::Bool(bits) => match fixed::<1>(cell)? {
+                [bit @ (0 | 1)] => bits.append(bit == 1),
+                _ => return Err(Fault::Malformed),
+            },
             Values::Int2(all) => all.push(i16::from_be_bytes(fixed(cell)?).into()),
             Values::Int4(all) => all.push(i32::from_be_bytes(fixed(cell)?)),
             Values::Int8(all) => all.push(i64::from_be_bytes(fixed(cell)?)),
@@ -166,8 +169,8 @@ impl Column {
             Values::Time(all) => all.push(time(i64::from_be_bytes(fixed(cell)?))?),
             Values::Timestamp(all) => all.push(timestamp(i64::from_be_bytes(fixed(cell)?))?),
             Values::Uuid(all) => all.extend_from_slice(&fixed::<16>(cell)?),
-            Values::Bytes { bytes, ends, skip } => {
-                bytes.extend_from_slice(cell.get(*skip..).ok_or(Fault::Malformed)?);
+            Values::Bytes { bytes, ends, before } => {
+                bytes.extend_from_slice(cell.strip_prefix(*before).ok_or(Fault::Malformed)?);
                 ends.push(end(bytes.len())?);
             }
             Values::List { items, ends } => {
@@ -176,6 +179,19 @@ impl Column {
             }
         }
         Ok(())
+    }
+
+    /// The bytes that a cell takes up in the column, if they are more than those that were sent: an array's NULL is sent
+    /// as four bytes and may take sixteen.
+    #[inline]
+    pub(super) fn size(&self, cell: &[u8]) -> usize {
+        match (&self.values, cell.get(12..16)) {
+            (Values::List { items, .. }, Some(&[a, b, c, d])) => {
+                let count = usize::try_from(i32::from_be_bytes([a, b, c, d])).unwrap_or(0);
+                cell.len().max(count.saturating_mul(items.kind.width()))
+            }
+            _ => cell.len(),
+        }
     }
 
     /// Appends a NULL.
@@ -201,20 +217,21 @@ impl Column {
         take(&mut cell)?;
         take(&mut cell)?;
         if dimensions == 0 {
-            return Ok(());
+            return if cell.is_empty() { Ok(()) } else { Err(Fault::Malformed) };
         }
         let (count, lower) = (take(&mut cell)?, take(&mut cell)?);
         if dimensions != 1 || lower != 1 {
             return Err(Fault::Dimensions);
         }
-        for _ in 0..count {
-            match usize::try_from(take(&mut cell)?) {
-                Ok(length) => {
+        for _ in 0..usize::try_from(count).map_err(|_| Fault::Malformed)? {
+            match take(&mut cell)? {
+                -1 => self.push_null(),
+                length => {
+                    let length = usize::try_from(length).map_err(|_| Fault::Malformed)?;
                     let (item, rest) = cell.split_at_checked(length).ok_or(Fault::Malformed)?;
                     self.push(item)?;
                     cell = rest;
                 }
-                Err(_) => self.push_null(),
             }
         }
         if cell.is_empty() { Ok(()) } else { Err(Fault::Malformed) }
@@ -323,11 +340,46 @@ mod tests {
         assert_eq!(timestamp(i64::MAX - 1), Err(Fault::OutOfRange));
     }
 
+    fn numbers(all: &[i32]) -> Vec<u8> {
+        all.iter().flat_map(|n| n.to_be_bytes()).collect()
+    }
+
     #[test]
     fn an_array_that_lies_about_itself_is_refused() {
         let mut column = Column::new(&Carried::List(Box::new(Carried::Int4)), 1);
-        let claims_two: Vec<u8> = [1, 0, 23, 2, 1, 4, 7].iter().flat_map(|n: &i32| n.to_be_bytes()).collect();
-        assert_eq!(column.push(&claims_two), Err(Fault::Malformed));
-        assert_eq!(column.push(&claims_two[..7]), Err(Fault::Malformed));
+        assert_eq!(column.push(&numbers(&[1, 0, 23, 1, 1, 4, 7])), Ok(()));
+        let claims_two = numbers(&[1, 0, 23, 2, 1, 4, 7]);
+        for lie in [
+            &claims_two[..],
+            &claims_two[..7],
+            &numbers(&[1, 0, 23, -5, 1]),
+            &numbers(&[1, 0, 23, 1, 1, -2]),
+            &numbers(&[1, 0, 23, 1, 1, 4, 7, 8]),
+            &numbers(&[0, 0, 23, 0]),
+        ] {
+            assert_eq!(column.push(lie), Err(Fault::Malformed), "{lie:?}");
+        }
+    }
+
+    #[test]
+    fn values_that_no_server_sends_are_refused() {
+        for (kind, good, bad) in [
+            (Carried::Bool, &[1_u8][..], &[2_u8][..]),
+            (Carried::Jsonb, b"\x01{}", b"\x02{}"),
+            (Carried::Jsonb, b"\x01", b""),
+        ] {
+            let mut column = Column::new(&kind, 1);
+            assert_eq!((column.push(good), column.push(bad)), (Ok(()), Err(Fault::Malformed)), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn an_array_is_as_large_as_its_elements_become() {
+        let size = |item, cell: &[i32]| Column::new(&Carried::List(Box::new(item)), 1).size(&numbers(cell));
+        let decimal = || Carried::Decimal { precision: 9, scale: 2 };
+        assert_eq!(size(decimal(), &[1, 1, 1700, 3, 1, -1, -1, -1]), 48);
+        assert_eq!(size(Carried::Int4, &[1, 1, 23, 3, 1, -1, -1, -1]), 32);
+        assert_eq!(size(decimal(), &[1, 1, 1700, -5, 1]), 20);
+        assert_eq!(size(decimal(), &[0, 0, 1700]), 12);
     }
 }

@@ -1,13 +1,10 @@
 //! The rows of one COPY, read from the socket and decoded in place.
 use arrow_array::RecordBatch;
-use bytes::BytesMut;
-use postgres_protocol::message::frontend;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
-    connect::Session,
     decode::Decoder,
     fault::{self, ServerError},
+    session::{HEAD, Session, execute},
 };
 use crate::{Error, Result};
 
@@ -15,8 +12,6 @@ use crate::{Error, Result};
 const READ_BYTES: usize = 256 << 10;
 /// A buffer that one large row has made larger than this is given back.
 const KEPT_BYTES: usize = 4 << 20;
-/// A message's type and length.
-const HEAD: usize = 5;
 
 /// A COPY under way. Dropping it cancels the statement on the server.
 pub(super) struct Rows {
@@ -44,22 +39,11 @@ impl Rows {
     /// # Errors
     /// [`crate::Code::SourceInterrupted`].
     pub(super) async fn start(mut session: Session, sql: &str, decoder: Decoder) -> Result<Self> {
-        // The driver may still have an answer to take; after this it has none.
-        session.batch("").await?;
-        session.busy = true;
-        let mut request = BytesMut::new();
-        let written = frontend::parse("", sql, [], &mut request)
-            .and_then(|()| {
-                let none = std::iter::empty::<()>();
-                frontend::bind("", "", [], none, |(), _| Ok(postgres_protocol::IsNull::Yes), [], &mut request)
-                    .map_err(|_| std::io::ErrorKind::InvalidInput.into())
-            })
-            .and_then(|()| frontend::execute("", 0, &mut request));
-        written.map_err(|e| fault::interrupted().caused_by(e))?;
-        frontend::sync(&mut request);
-        session.wire.write_all(&request).await.map_err(broken)?;
-        session.wire.flush().await.map_err(broken)?;
-        Ok(Self { session, decoder, buffer: vec![0; READ_BYTES], start: 0, end: 0 })
+        session.send(&execute(sql, &[])?).await?;
+        let mut buffer = session.unread.split().to_vec();
+        let end = buffer.len();
+        buffer.resize(end.max(READ_BYTES), 0);
+        Ok(Self { session, decoder, buffer, start: 0, end })
     }
 
     /// The next rows; `None` once all of them were given.
@@ -84,7 +68,8 @@ impl Rows {
     }
 
     /// The session, ready for the next statement of its transaction.
-    pub(super) fn into_session(self) -> Session {
+    pub(super) fn into_session(mut self) -> Session {
+        self.session.unread.extend_from_slice(&self.buffer[self.start..self.end]);
         self.session
     }
 
@@ -130,13 +115,8 @@ impl Rows {
             buffer[..self.end].copy_from_slice(&self.buffer[..self.end]);
             self.buffer = buffer;
         }
-        match self.session.wire.read(&mut self.buffer[self.end..]).await.map_err(broken)? {
-            0 => Err(broken(std::io::ErrorKind::UnexpectedEof.into())),
-            read => {
-                self.end += read;
-                Ok(())
-            }
-        }
+        self.end += self.session.receive(&mut self.buffer[self.end..]).await?;
+        Ok(())
     }
 
     /// Walks through a row that is too large to be held, to say which column makes it so.
@@ -176,10 +156,6 @@ impl Rows {
             self.fill(HEAD).await?;
         }
     }
-}
-
-fn broken(error: std::io::Error) -> Error {
-    fault::interrupted().caused_by(error)
 }
 
 fn unexpected() -> Error {

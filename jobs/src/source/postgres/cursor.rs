@@ -2,15 +2,18 @@
 use tokio_postgres::types::Type;
 
 use super::{
-    connect::Session,
     relation::Part,
     select::Base,
+    session::Session,
     sql::{ident, literal},
 };
 use crate::{
     Code, Error, Result,
     source::{CursorWish, TypeNote},
 };
+
+/// The longest value that is kept, in bytes: it stays in the table's metadata.
+const MOST_BYTES: usize = 1024;
 
 /// What an incremental read takes.
 pub(super) enum Found {
@@ -81,7 +84,7 @@ impl Order {
 ///
 /// # Errors
 /// [`Code::CursorColumnMissing`] if the column is not there or has no order that can be kept, [`Code::InvalidField`] for a
-/// `lag` that its type cannot have, and the server's.
+/// `lag` that its type cannot have, [`Code::CellTooLarge`] if the newest value is too long to be kept, and the server's.
 pub(super) async fn find(
     session: &mut Session,
     base: &Base,
@@ -98,15 +101,23 @@ pub(super) async fn find(
         })?,
     };
     let newest = format!(
-        "SELECT ({upper})::pg_catalog.text FROM (SELECT {column} AS newest FROM {from} WHERE {column} IS NOT NULL \
-         ORDER BY {key} DESC LIMIT 1) AS m"
+        "SELECT pg_catalog.left(({upper})::pg_catalog.text, {}) FROM (SELECT {column} AS newest FROM {from} WHERE {column} IS NOT NULL \
+         ORDER BY {key} DESC LIMIT 1) AS m",
+        MOST_BYTES + 1
     );
-    let Some(to) = session.text(&newest).await? else { return Ok(Found::Nothing) };
+    let Some(to) = session.text(&newest, &[]).await? else { return Ok(Found::Nothing) };
+    if to.len() > MOST_BYTES {
+        let column = &wish.column;
+        let why = format!(
+            "the newest value of the cursor `{column}` has more than {MOST_BYTES} bytes, the most that is kept"
+        );
+        return Err(Error::new(Code::CellTooLarge, why));
+    }
     let upper = format!("{key} <= {}", order.value(&to));
     match &wish.after {
         Some(after) => {
             let (after_value, to_value) = (order.value(after), order.value(&to));
-            let newer = session.row(&format!("SELECT 1 WHERE {to_value} > {after_value}"), &[]).await?;
+            let newer = session.text(&format!("SELECT 1 WHERE {to_value} > {after_value}"), &[]).await?;
             Ok(match newer {
                 None => Found::Nothing,
                 Some(_) => {
@@ -118,7 +129,7 @@ pub(super) async fn find(
         None if wish.nulls => Ok(Found::Rows { filter: format!("({upper} OR {column} IS NULL)"), to, note: None }),
         None => {
             let unread = format!("SELECT pg_catalog.count(*)::pg_catalog.text FROM {from} WHERE {column} IS NULL");
-            let unread = session.text(&unread).await?.filter(|count| count != "0");
+            let unread = session.text(&unread, &[]).await?.filter(|count| count != "0");
             let note = unread.map(|count| TypeNote {
                 column: wish.column.clone(),
                 source_type: order.ty.to_owned(),

@@ -93,16 +93,24 @@ impl Decoder {
         if usize::try_from(count) != Ok(self.columns.len()) || self.ended {
             return Err(nonsense());
         }
+        let mut bytes = message.len();
         for (index, column) in self.columns.iter_mut().enumerate() {
             let (length, after) = rest.split_first_chunk::<4>().ok_or_else(nonsense)?;
             rest = after;
-            let Ok(length) = usize::try_from(i32::from_be_bytes(*length)) else {
+            let length = i32::from_be_bytes(*length);
+            if length == -1 {
                 column.push_null();
                 continue;
-            };
-            let (cell, after) = rest.split_at_checked(length).ok_or_else(nonsense)?;
+            }
+            let cell = usize::try_from(length).ok().and_then(|length| rest.split_at_checked(length));
+            let (cell, after) = cell.ok_or_else(nonsense)?;
             rest = after;
-            let pushed = if length > self.max_cell_bytes { Err(Fault::TooLarge(length)) } else { column.push(cell) };
+            let size = column.size(cell);
+            bytes += size - cell.len();
+            if bytes > 2 * self.max_cell_bytes {
+                return Err(self.too_large(None, bytes));
+            }
+            let pushed = if size > self.max_cell_bytes { Err(Fault::TooLarge(size)) } else { column.push(cell) };
             if let Err(fault) = pushed {
                 return Err(self.refuse(index, self.rows, fault));
             }
@@ -111,7 +119,7 @@ impl Decoder {
             return Err(nonsense());
         }
         self.rows += 1;
-        self.bytes += message.len();
+        self.bytes += bytes;
         Ok(())
     }
 
@@ -241,7 +249,10 @@ mod tests {
     #[test]
     fn bytes_that_are_no_copy_are_refused() {
         let good = row(7, Some(b"seven"));
-        for bad in [&[][..], &[0], &good[..7], &good[..good.len() - 1], &[&good[..], &[0]].concat(), &[0, 3]] {
+        let minus_two = [&good[..10], &(-2_i32).to_be_bytes()].concat();
+        for bad in
+            [&[][..], &[0], &minus_two, &good[..7], &good[..good.len() - 1], &[&good[..], &[0]].concat(), &[0, 3]]
+        {
             let mut decoder = decoder();
             decoder.message(&header()).expect("header");
             assert_eq!(decoder.message(bad).expect_err("bad").code(), Code::SourceInterrupted, "{bad:?}");
@@ -249,6 +260,29 @@ mod tests {
         assert_eq!(decoder().message(b"PGCOPY\n\xff\r\n").expect_err("short").code(), Code::SourceInterrupted);
         let oids = [SIGNATURE.as_slice(), &[0, 1, 0, 0, 0, 0, 0, 0]].concat();
         assert_eq!(decoder().message(&oids).expect_err("oids").code(), Code::SourceInterrupted);
+    }
+
+    /// A row of one cell: an array of so many NULLs.
+    fn nulls(count: i32) -> Vec<u8> {
+        let cell: Vec<u8> = [1, 1, 1700, count, 1].into_iter().flat_map(i32::to_be_bytes).collect();
+        let cell = [cell, vec![0xff; 4 * count as usize]].concat();
+        [&1_i16.to_be_bytes()[..], &(cell.len() as i32).to_be_bytes(), &cell].concat()
+    }
+
+    #[test]
+    fn arrays_of_nulls_count_as_what_they_become() {
+        let lists = || {
+            let kind = Carried::List(Box::new(Carried::Decimal { precision: 9, scale: 2 }));
+            Decoder::new(Layout::new(&[("l".into(), kind)]), &Limits { max_cell_bytes: 10 << 20, ..Limits::default() })
+        };
+        let mut decoder = lists();
+        decoder.message(&[header(), nulls(300_000)].concat()).expect("4.8 MB");
+        assert!(!decoder.is_full());
+        decoder.message(&nulls(300_000)).expect("4.8 MB");
+        assert!(decoder.is_full(), "9.6 MB, of which 2.4 were sent");
+        let error = lists().message(&[header(), nulls(1_000_000)].concat()).expect_err("16 MB");
+        assert_eq!(error.code(), Code::CellTooLarge);
+        assert!(error.message().starts_with("row 1, column `l`: the value has 16000000 bytes"), "{error}");
     }
 
     #[test]

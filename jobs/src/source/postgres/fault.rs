@@ -1,13 +1,16 @@
-//! PostgreSQL's failures as ours. A password is in none of them: the server never sends it back, and the driver's
-//! configuration is never printed.
+//! PostgreSQL's failures as ours. The driver's configuration is never printed, and what the server says is cut.
 use std::error::Error as _;
 
 use tokio_postgres::error::{DbError, ErrorPosition};
 
 use crate::{Code, Error, Retry};
 
+/// The longest sentence that is taken from the server, in characters.
+const MOST_SAID: usize = 1000;
+
 /// What the server said.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]
+#[error("{message} (SQLSTATE {state})")]
 pub(super) struct ServerError {
     /// The SQLSTATE, five characters.
     pub state: String,
@@ -23,10 +26,11 @@ impl ServerError {
         let mut error = Self::default();
         while let Some((&field, rest)) = body.split_first().filter(|(field, _)| **field != 0) {
             let end = rest.iter().position(|b| *b == 0).unwrap_or(rest.len());
-            let text = String::from_utf8_lossy(&rest[..end]).into_owned();
+            // A character has at most four bytes.
+            let text = String::from_utf8_lossy(&rest[..end.min(4 * MOST_SAID + 4)]);
             match field {
-                b'C' => error.state = text,
-                b'M' => error.message = text,
+                b'C' => error.state = shown(&text, 5),
+                b'M' => error.message = shown(&text, MOST_SAID),
                 b'P' => error.position = text.parse().ok(),
                 _ => {}
             }
@@ -42,43 +46,59 @@ impl From<&DbError> for ServerError {
             Some(ErrorPosition::Original(at)) => Some(*at as usize),
             _ => None,
         };
-        Self { state: error.code().code().to_owned(), message: error.message().to_owned(), position }
+        Self { state: shown(error.code().code(), 5), message: shown(error.message(), MOST_SAID), position }
     }
+}
+
+/// A text from elsewhere as it may be shown: not longer than `most` characters, control characters escaped.
+pub(super) fn shown(text: &str, most: usize) -> String {
+    let mut shown = String::new();
+    let mut rest = text.chars();
+    for c in rest.by_ref().take(most) {
+        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    if rest.next().is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// A failure while a connection was made. `at` is `host:port`.
 pub(super) fn connecting(error: tokio_postgres::Error, at: &str, user: &str, database: &str) -> Error {
-    let mapped = match error.as_db_error() {
-        Some(db) => match db.code().code() {
-            "28P01" | "28000" => Error::new(
-                Code::AuthFailed,
-                format!("{at} refused the role `{user}` ({}); check user, password and pg_hba.conf", db.code().code()),
-            ),
-            "3D000" => Error::new(Code::DatabaseNotFound, format!("{at} has no database `{database}`")),
-            "42501" => Error::new(
-                Code::PermissionDenied,
-                format!("the role `{user}` may not connect to the database `{database}`; grant CONNECT"),
-            ),
-            state => Error::new(
-                Code::SourceUnreachable,
-                format!("{at} does not take connections now: {} ({state})", db.message()),
-            ),
-        },
-        None => match error.to_string().as_str() {
-            "error performing TLS handshake" => tls(&error, at),
-            "invalid configuration" if error.source().is_some_and(|e| e.to_string() == "password missing") => {
-                Error::new(
-                    Code::AuthFailed,
-                    format!("{at} asks for the password of `{user}`: give `password` (command line: `--password-env`)"),
-                )
-            }
-            "authentication error" | "invalid configuration" => {
-                Error::new(Code::AuthFailed, format!("{at} asks for a kind of authentication that is not supported"))
-            }
-            _ => Error::new(Code::SourceUnreachable, format!("{at} broke off while the connection was made")),
-        },
+    if let Some(db) = error.as_db_error() {
+        let said = ServerError::from(db);
+        return refused(&said, at, user, database).caused_by(said);
+    }
+    let mapped = match error.to_string().as_str() {
+        "error performing TLS handshake" => tls(&error, at),
+        "invalid configuration" if error.source().is_some_and(|e| e.to_string() == "password missing") => Error::new(
+            Code::AuthFailed,
+            format!("{at} asks for the password of `{user}`: give `password` (command line: `--password-env`)"),
+        ),
+        "authentication error" | "invalid configuration" => {
+            Error::new(Code::AuthFailed, format!("{at} asks for a kind of authentication that is not supported"))
+        }
+        _ => Error::new(Code::SourceUnreachable, format!("{at} broke off while the connection was made")),
     };
     mapped.caused_by(error)
+}
+
+fn refused(said: &ServerError, at: &str, user: &str, database: &str) -> Error {
+    match said.state.as_str() {
+        state @ ("28P01" | "28000") => Error::new(
+            Code::AuthFailed,
+            format!("{at} refused the role `{user}` ({state}); check user, password and pg_hba.conf"),
+        ),
+        "3D000" => Error::new(Code::DatabaseNotFound, format!("{at} has no database `{database}`")),
+        "42501" => Error::new(
+            Code::PermissionDenied,
+            format!("the role `{user}` may not connect to the database `{database}`; grant CONNECT"),
+        ),
+        state => Error::new(
+            Code::SourceUnreachable,
+            format!("{at} does not take connections now: {} ({state})", said.message),
+        ),
+    }
 }
 
 fn tls(error: &tokio_postgres::Error, at: &str) -> Error {
@@ -94,17 +114,27 @@ fn tls(error: &tokio_postgres::Error, at: &str) -> Error {
     }
 }
 
-/// A failure on an open connection. `statement` is the user's text that positions refer to, where there is one.
-pub(super) fn talking(error: tokio_postgres::Error, statement: Option<&str>) -> Error {
-    match error.as_db_error() {
-        Some(db) => server(&db.into(), statement),
-        None => interrupted().caused_by(error),
-    }
-}
-
 /// The connection is gone.
 pub(super) fn interrupted() -> Error {
     Error::new(Code::SourceInterrupted, "the connection to PostgreSQL broke before all rows were read")
+}
+
+/// The connection is gone, or what comes over it makes no sense.
+pub(super) fn broken(error: std::io::Error) -> Error {
+    interrupted().caused_by(error)
+}
+
+/// The server has let a statement run for longer than it was told to.
+pub(super) fn silent() -> Error {
+    Error::new(
+        Code::SourceInterrupted,
+        "PostgreSQL has gone silent: it neither finished the statement nor ended it at `statement_timeout_seconds`",
+    )
+}
+
+/// The answer to a statement has more than `most` bytes.
+pub(super) fn long_answer(most: usize) -> Error {
+    Error::new(Code::QueryError, format!("PostgreSQL described the statement in more than {most} bytes"))
 }
 
 /// Another connection does not find the snapshot that the first one has exported.
@@ -169,6 +199,14 @@ mod tests {
     fn a_broken_message_is_not_trusted() {
         assert_eq!(ServerError::parse(b"C42"), ServerError { state: "42".into(), ..Default::default() });
         assert_eq!(ServerError::parse(b""), ServerError::default());
+    }
+
+    #[test]
+    fn what_the_server_says_is_cut_and_escaped() {
+        let body = [b"M".as_slice(), b"a\x1b[2J\n", &[b'x'; 5000], b"\0C", &[b'y'; 5000], b"\0\0"].concat();
+        let error = ServerError::parse(&body);
+        assert_eq!(error.message, format!("a\\u{{1b}}[2J\\n{}…", "x".repeat(1000 - 6)));
+        assert_eq!(error.state, "yyyyy…");
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! PostgreSQL, by binary COPY decoded straight into Arrow.
 //!
 //! `plan` opens a read-only transaction, checks role and statement, and cuts a table into ranges of pages; each reader
-//! joins the snapshot of that transaction on a connection of its own (`plan`, `relation`, `cursor`). The rows are read
-//! from the socket and decoded in place (`copy`, `decode`, `columns`). `types` says what becomes of each type.
+//! joins the snapshot of that transaction on a connection of its own (`plan`, `relation`, `cursor`; `session`). The rows
+//! are read from the socket and decoded in place (`copy`, `decode`, `columns`). `types` says what becomes of each type.
+mod catalog;
 mod columns;
 mod connect;
 mod copy;
@@ -14,6 +15,7 @@ mod plan;
 mod relation;
 mod request;
 mod select;
+mod session;
 mod sql;
 mod tap;
 mod tls;
@@ -113,12 +115,12 @@ impl Source for Postgres {
             let decoder = Decoder::new(held.layout.clone(), &ctx.limits);
             Rows::start(held.session().await?, &held.copy(part), decoder).await
         };
-        let rows = ctx.stop.or(starting).await?;
+        let rows = ctx.stop.or(starting).await.map_err(|e| held.told(e))?;
         let (schema, stop) = (held.layout.schema.clone(), ctx.stop.clone());
         let stream = futures::stream::try_unfold(rows, move |mut rows| {
             let (held, stop) = (held.clone(), stop.clone());
             async move {
-                match stop.or(rows.next()).await? {
+                match stop.or(rows.next()).await.map_err(|e| held.told(e))? {
                     Some(batch) => Ok(Some((batch, rows))),
                     None => {
                         held.put_back(rows.into_session());

@@ -43,7 +43,7 @@ pub(super) fn unscaled(cell: &[u8], scale: u8, limit: i128) -> Result<i128, Faul
     // The power of ten of the last group once the number is scaled.
     let weight = i32::from(i16::from_be_bytes([w0, w1]));
     let exponent = (weight - (count as i32 - 1)) * 4 + i32::from(scale);
-    let last = i128::from(u16::from_be_bytes(*last));
+    let last = i128::from(group(last)?);
     let value = match count {
         1..=4 if exponent > -4 => small(leading, last, exponent)?,
         _ => large(leading, last, exponent)?,
@@ -54,12 +54,21 @@ pub(super) fn unscaled(cell: &[u8], scale: u8, limit: i128) -> Result<i128, Faul
     Ok(if negative { -value } else { value })
 }
 
+/// Four decimal digits.
+#[inline]
+fn group(pair: &[u8]) -> Result<u16, Fault> {
+    match pair.try_into().map(u16::from_be_bytes) {
+        Ok(group @ 0..10_000) => Ok(group),
+        _ => Err(Fault::Malformed),
+    }
+}
+
 /// Up to 16 digits, which fit 64 bits before they are scaled.
 #[inline]
 fn small(leading: &[u8], last: i128, exponent: i32) -> Result<i128, Fault> {
     let mut sum = 0_u64;
-    for group in leading.chunks_exact(2) {
-        sum = sum * 10_000 + u64::from(u16::from_be_bytes([group[0], group[1]]));
+    for pair in leading.chunks_exact(2) {
+        sum = sum * 10_000 + u64::from(group(pair)?);
     }
     let sum = sum * 10_000 + last as u64;
     match usize::try_from(exponent) {
@@ -76,8 +85,8 @@ fn small(leading: &[u8], last: i128, exponent: i32) -> Result<i128, Fault> {
 /// fit 128 bits.
 fn large(leading: &[u8], last: i128, exponent: i32) -> Result<i128, Fault> {
     let mut sum = 0_i128;
-    for group in leading.chunks_exact(2) {
-        let group = i128::from(u16::from_be_bytes([group[0], group[1]]));
+    for pair in leading.chunks_exact(2) {
+        let group = i128::from(group(pair)?);
         sum = sum.checked_mul(10_000).and_then(|sum| sum.checked_add(group)).ok_or(Fault::TooManyDigits)?;
     }
     let power = |n: i32| usize::try_from(n).ok().and_then(|n| POWERS.get(n)).copied().ok_or(Fault::TooManyDigits);
@@ -147,6 +156,14 @@ mod tests {
         assert_eq!(unscaled(&[0, 0, 0, 0, 0xC0, 0, 0, 0], 2, limit(5)), Err(Fault::NotANumber));
         assert_eq!(unscaled(&[0, 0, 0, 0, 0xD0, 0, 0, 0x20], 2, limit(5)), Err(Fault::Infinite));
         assert_eq!(unscaled(&[0, 0], 2, limit(5)), Err(Fault::Malformed));
+        for count in [1_u16, 3, 6] {
+            for wrong in 0..count {
+                let head = [count, count - 1, 0, 0];
+                let groups = (0..count).map(|n| if n == wrong { 10_000 } else { 1 });
+                let cell: Vec<u8> = head.into_iter().chain(groups).flat_map(u16::to_be_bytes).collect();
+                assert_eq!(unscaled(&cell, 2, limit(38)), Err(Fault::Malformed), "group {wrong} of {count}");
+            }
+        }
     }
 
     proptest::proptest! {

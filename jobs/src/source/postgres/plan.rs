@@ -9,13 +9,15 @@ use tokio_postgres::types::Type;
 
 use super::{
     Postgres,
-    connect::{Endpoint, Session},
+    catalog::Catalog,
+    connect::Endpoint,
     cursor::{self, Found},
     decode::Layout,
     relation::{Part, Relation},
     select::{Base, Select},
+    session::Session,
     sql::{TableRef, ident, single_statement},
-    types::{Way, way},
+    types::{MONEY_DIGITS, Way, way},
 };
 use crate::{
     Code, Ctx, Error, Result,
@@ -37,6 +39,11 @@ impl Held {
     /// The statement that sends a part of the rows.
     pub(super) fn copy(&self, part: Part) -> String {
         self.select.copy(part)
+    }
+
+    /// See [`Endpoint::told`].
+    pub(super) fn told(&self, error: Error) -> Error {
+        self.endpoint.told(error)
     }
 
     /// A session of the snapshot, one that is there or a new one.
@@ -62,13 +69,16 @@ pub(super) async fn plan(source: &Postgres, ctx: &Ctx, wish: &Wish) -> Result<Pl
     let endpoint = Arc::new(source.endpoint(ctx)?);
     let readers = usize::from(source.parallelism.unwrap_or(0));
     let readers = if readers == 0 { ctx.limits.parallelism } else { readers };
-    match Planner::new(&endpoint, source, ctx).await?.plan(wish, readers).await? {
-        Outcome::Planned(plan) => Ok(*plan),
-        Outcome::NoSnapshot => match Planner::new(&endpoint, source, ctx).await?.plan(wish, 1).await? {
+    let planning = async {
+        match Planner::new(&endpoint, source, ctx).await?.plan(wish, readers).await? {
             Outcome::Planned(plan) => Ok(*plan),
-            Outcome::NoSnapshot => Err(Error::new(Code::Internal, "one reader needs no shared snapshot")),
-        },
-    }
+            Outcome::NoSnapshot => match Planner::new(&endpoint, source, ctx).await?.plan(wish, 1).await? {
+                Outcome::Planned(plan) => Ok(*plan),
+                Outcome::NoSnapshot => Err(Error::new(Code::Internal, "one reader needs no shared snapshot")),
+            },
+        }
+    };
+    planning.await.map_err(|e| endpoint.told(e))
 }
 
 enum Outcome {
@@ -117,7 +127,7 @@ impl<'a> Planner<'a> {
         self.check_is_query(&select).await?;
         let snapshot = match parts.len() {
             1 => None,
-            _ => match self.session.text("SELECT pg_catalog.pg_export_snapshot()").await {
+            _ => match self.session.text("SELECT pg_catalog.pg_export_snapshot()", &[]).await {
                 Ok(Some(id)) => Some(id),
                 Ok(None) | Err(_) => return Ok(Outcome::NoSnapshot),
             },
@@ -149,12 +159,14 @@ impl<'a> Planner<'a> {
         if self.endpoint.allow_superuser {
             return Ok(());
         }
+        // A member of a role may become that role, whether or not it inherits its rights.
         let sql = "SELECT CASE WHEN me.rolsuper THEN 'a superuser' ELSE (
                 SELECT 'a member of ' || pg_catalog.string_agg(power.rolname, ', ') FROM pg_catalog.pg_roles power
-                WHERE power.rolname IN ('pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files')
+                WHERE (power.rolsuper OR power.rolname IN
+                    ('pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files'))
                 AND pg_catalog.pg_has_role(me.oid, power.oid, 'MEMBER')) END
             FROM pg_catalog.pg_roles me WHERE me.rolname = SESSION_USER";
-        match self.session.text(sql).await? {
+        match self.session.text(sql, &[]).await? {
             None => Ok(()),
             Some(power) => Err(Error::new(
                 Code::RoleTooPowerful,
@@ -181,19 +193,18 @@ impl<'a> Planner<'a> {
         if let Some(condition) = &self.source.condition {
             // Valid without brackets means that none of its own brackets closes ours.
             let bare = format!("{} WHERE {condition}", table(None).sql(Part::All));
-            self.session.prepare(&bare, false).await?;
+            self.session.describe(&bare, false).await?;
         }
         Ok((table(self.source.condition.clone()), Some(relation)))
     }
 
     /// The columns as the server names them: name, type, type modifier.
     async fn columns(&mut self, base: &Base) -> Result<Vec<(String, Type, i32)>> {
-        let statement = self.session.prepare(&base.sql(Part::All), matches!(base, Base::Query(_))).await?;
-        if !statement.params().is_empty() {
+        let statement = self.session.describe(&base.sql(Part::All), matches!(base, Base::Query(_))).await?;
+        if statement.parameters > 0 {
             return Err(not_allowed("the query has parameters such as $1, for which there are no values"));
         }
-        let columns: Vec<_> =
-            statement.columns().iter().map(|c| (c.name().to_owned(), c.type_().clone(), c.type_modifier())).collect();
+        let columns = statement.columns;
         if columns.is_empty() {
             return Err(not_allowed(
                 "the statement gives no columns; only a query (SELECT, VALUES, TABLE, WITH) can be read",
@@ -207,29 +218,36 @@ impl<'a> Planner<'a> {
             ));
         }
         let mut seen = HashSet::new();
-        match columns.iter().find(|(name, ..)| !seen.insert(name)) {
-            Some((name, ..)) => Err(Error::new(
+        if let Some((name, ..)) = columns.iter().find(|(name, ..)| !seen.insert(name)) {
+            return Err(Error::new(
                 Code::DuplicateColumn,
                 format!("two columns are named `{name}`; give one of them another name with AS"),
-            )),
-            None => Ok(columns),
+            ));
         }
+        let catalog = Catalog::of(&mut self.session, columns.iter().map(|column| column.1)).await?;
+        let typed = columns.into_iter().map(|(name, oid, modifier)| match catalog.get(oid) {
+            Some(ty) => Ok((name, ty, modifier)),
+            None => Err(Error::new(
+                Code::UnsupportedType,
+                format!("the column `{name}` is of a type that is nested too deep; cast it in the query"),
+            )),
+        });
+        typed.collect()
     }
 
     /// How each column is carried, and a note for each that is not carried as itself.
     async fn ways(&mut self, columns: &[(String, Type, i32)]) -> Result<(Vec<Way>, Vec<TypeNote>)> {
         let money = match columns.iter().any(|(_, ty, _)| matches!(*ty, Type::MONEY | Type::MONEY_ARRAY)) {
-            true => self.session.text("SELECT pg_catalog.scale(0::money::pg_catalog.numeric)::pg_catalog.text").await?,
-            false => None,
+            true => self.money_digits().await?,
+            false => 0,
         };
-        let money = money.and_then(|digits| digits.parse().ok()).unwrap_or(0);
         let (mut ways, mut notes) = (Vec::with_capacity(columns.len()), Vec::new());
         for (name, ty, modifier) in columns {
             let found = way(ty, *modifier, money);
             if found.as_ref().is_none_or(|way| way.note.is_some()) {
                 let named = "SELECT pg_catalog.format_type($1, $2)";
-                let row = self.session.row(named, &[&ty.oid(), modifier]).await?;
-                let source_type = row.and_then(|row| row.try_get(0).ok()).unwrap_or_else(|| ty.name().to_owned());
+                let named = self.session.text(named, &[&ty.oid().to_string(), &modifier.to_string()]).await?;
+                let source_type = named.unwrap_or_else(|| ty.name().to_owned());
                 let Some(way) = &found else {
                     return Err(Error::new(
                         Code::UnsupportedType,
@@ -246,9 +264,20 @@ impl<'a> Planner<'a> {
         Ok((ways, notes))
     }
 
+    /// How many digits the server's currency has after the point.
+    async fn money_digits(&mut self) -> Result<u8> {
+        let sql = "SELECT pg_catalog.scale(0::money::pg_catalog.numeric)::pg_catalog.text";
+        let digits = self.session.text(sql, &[]).await?.and_then(|digits| digits.parse().ok());
+        digits.filter(|digits| *digits <= MONEY_DIGITS).ok_or_else(|| {
+            let why = "the currency of the server's `lc_monetary` has no digits that a decimal could have; cast money to \
+                       numeric in the query";
+            Error::new(Code::UnsupportedType, why)
+        })
+    }
+
     /// EXPLAIN, SHOW and their like give columns too, but cannot be copied from.
     async fn check_is_query(&mut self, select: &Select) -> Result<()> {
-        match self.session.prepare(&select.copy(Part::All), false).await {
+        match self.session.describe(&select.copy(Part::All), false).await {
             Ok(_) => Ok(()),
             Err(error) if error.code() == Code::QueryError => {
                 Err(not_allowed("only a query (SELECT, VALUES, TABLE, WITH) can be read").caused_by(error))

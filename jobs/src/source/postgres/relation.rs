@@ -1,7 +1,7 @@
 //! A table: finding it, and cutting it into ranges of pages.
 use serde::{Deserialize, Serialize};
 
-use super::{connect::Session, sql::TableRef};
+use super::{session::Session, sql::TableRef};
 use crate::{Code, Error, Result};
 
 /// The smallest part that is worth a split.
@@ -61,10 +61,9 @@ impl Relation {
         let lower =
             TableRef { schema: table.schema.as_ref().map(|s| s.to_lowercase()), table: table.table.to_lowercase() };
         for name in [table.quoted(), lower.quoted()] {
-            let found = session.row("SELECT pg_catalog.to_regclass($1)::pg_catalog.oid", &[&name]).await?;
-            let oid = found.map_or(Ok(None), |row| row.try_get::<_, Option<u32>>(0));
-            if let Some(oid) = oid.map_err(|e| unreadable(e.into()))? {
-                return Self::measure(session, name, oid).await;
+            let found = session.text("SELECT pg_catalog.to_regclass($1)::pg_catalog.oid", &[name.as_str()]).await?;
+            if let Some(oid) = found {
+                return Self::measure(session, name, &oid).await;
             }
         }
         Err(Error::new(
@@ -75,7 +74,7 @@ impl Relation {
 
     /// Only pages of tables and materialized views in PostgreSQL's own storage can be read apart, and only since
     /// version 14 without reading all others too.
-    async fn measure(session: &mut Session, name: String, oid: u32) -> Result<Self> {
+    async fn measure(session: &mut Session, name: String, oid: &str) -> Result<Self> {
         let sql = "WITH RECURSIVE family(oid) AS (
                 SELECT $1::pg_catalog.oid UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN family f ON i.inhparent = f.oid)
             SELECT pg_catalog.sum(pg_catalog.pg_relation_size(c.oid))::int8,
@@ -86,19 +85,15 @@ impl Relation {
                    pg_catalog.sum(c.reltuples) FILTER (WHERE c.relkind <> 'p')::float8,
                    pg_catalog.bool_and(c.reltuples >= 0) FILTER (WHERE c.relkind IN ('r', 'm'))
             FROM family JOIN pg_catalog.pg_class c USING (oid) LEFT JOIN pg_catalog.pg_am a ON a.oid = c.relam";
-        let Some(row) = session.row(sql, &[&oid]).await? else { return Err(unreadable("no row".into())) };
-        let measured = || -> Result<_, tokio_postgres::Error> {
-            let (bytes, most): (Option<i64>, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
-            let (pages, rows): (Option<bool>, Option<bool>) = (row.try_get(2)?, row.try_get(3)?);
-            let (estimate, known): (Option<f64>, Option<bool>) = (row.try_get(4)?, row.try_get(5)?);
-            Ok((
-                bytes.zip(most).filter(|_| pages == Some(true)),
-                rows == Some(true),
-                estimate.filter(|_| known == Some(true)),
-            ))
-        };
-        let (size, has_rows, estimate) = measured().map_err(|e| unreadable(e.into()))?;
-        if !has_rows {
+        let mut rows = session.rows(sql, &[oid]).await?;
+        let row = rows.pop().unwrap_or_default();
+        let [bytes, most, pages, has_rows, estimate, known] = row.as_slice() else { return Err(unreadable()) };
+        let number =
+            |text: &Option<String>| text.as_deref().map(str::parse::<i64>).transpose().map_err(|_| unreadable());
+        let is_true = |text: &Option<String>| text.as_deref() == Some("t");
+        let size = number(bytes)?.zip(number(most)?).filter(|_| is_true(pages));
+        let estimate = estimate.as_deref().and_then(|rows| rows.parse::<f64>().ok()).filter(|_| is_true(known));
+        if !is_true(has_rows) {
             return Err(Error::new(Code::SourceTableNotFound, format!("{name} is neither a table nor a view")));
         }
         Ok(Self {
@@ -120,8 +115,8 @@ impl Relation {
     }
 }
 
-fn unreadable(cause: Box<dyn std::error::Error + Send + Sync>) -> Error {
-    Error::new(Code::QueryError, "the server's catalog could not be read").caused_by(cause)
+fn unreadable() -> Error {
+    Error::new(Code::QueryError, "the server's catalog could not be read")
 }
 
 #[cfg(test)]

@@ -68,6 +68,13 @@ impl Faults {
         for (field, value) in named {
             match value {
                 None => self.add(field, Code::MissingField, "is required, unless a named `connection` is given"),
+                Some(text) if field != "host" && holds_address(text) => {
+                    self.add(
+                        field,
+                        Code::InvalidField,
+                        "must be a name alone; every part of an address has its own field",
+                    );
+                }
                 some => self.text(field, some, MAX_NAME),
             }
         }
@@ -178,6 +185,11 @@ pub(super) fn cursor_source(source: &Postgres, ctx: &Ctx) -> Result<String> {
         (Some(table), Some(condition), _) => format!("{origin}#{table}?{}", digest(condition)),
         (None, _, query) => format!("{origin}?{}", digest(query.as_deref().unwrap_or_default())),
     })
+}
+
+/// Whether a text is a whole address, with a password perhaps, where only a name is meant: names are shown.
+fn holds_address(text: &str) -> bool {
+    text.contains("://") || text.to_ascii_lowercase().contains("password=")
 }
 
 fn seconds(seconds: f64) -> Duration {

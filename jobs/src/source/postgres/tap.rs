@@ -1,7 +1,8 @@
-//! One socket with two users: the driver for the talk before a COPY, our own reader for the rows.
+//! One socket with two users: the driver until the server has taken the login, then our own reader.
 //!
-//! The driver hands every row over a channel as a message of its own, which costs more than decoding it. So it does what
-//! it does well (TLS, authentication, statements), and the rows are read from the same socket once it is silent.
+//! The driver hands every row over a channel as a message of its own, which costs more than decoding it; it holds messages
+//! of any size, and looks up types as deep as the server leads it. So it does what it does well, TLS and authentication,
+//! and reads no more than that needs.
 use std::{
     io,
     pin::Pin,
@@ -17,28 +18,47 @@ use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 pub(super) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
 
+/// The most bytes that a login takes.
+const LOGIN_BYTES: usize = 1 << 20;
+
 /// A stream that can be held twice. The holders must take turns.
-pub(super) struct Tap<S>(Arc<Mutex<S>>);
+pub(super) struct Tap<S> {
+    stream: Arc<Mutex<S>>,
+    /// How many bytes this holder may still read; beyond them by what one read brings.
+    left: usize,
+}
 
 impl<S> Tap<S> {
     pub(super) fn new(stream: S) -> Self {
-        Self(Arc::new(Mutex::new(stream)))
+        Self { stream: Arc::new(Mutex::new(stream)), left: usize::MAX }
+    }
+
+    /// A hold on the stream that gives no more than a login needs.
+    pub(super) fn for_login(&self) -> Self {
+        Self { left: LOGIN_BYTES, ..self.clone() }
     }
 
     fn lock(&self) -> MutexGuard<'_, S> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// A hold on the stream that gives whatever comes.
 impl<S> Clone for Tap<S> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self { stream: self.stream.clone(), left: usize::MAX }
     }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.lock()).poll_read(cx, buf)
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.left == 0 {
+            return Poll::Ready(Err(io::Error::other("the server says more than a login takes")));
+        }
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut *self.lock()).poll_read(cx, buf);
+        self.left = self.left.saturating_sub(buf.filled().len() - before);
+        polled
     }
 }
 
@@ -77,10 +97,10 @@ impl<S, T: TlsConnect<S>> TapTls<S, T> {
     }
 }
 
-impl<S, T> TlsConnect<S> for TapTls<S, T>
+impl<S, T> TlsConnect<Tap<S>> for TapTls<Tap<S>, T>
 where
     S: Send + 'static,
-    T: TlsConnect<S> + Send + 'static,
+    T: TlsConnect<Tap<S>> + Send + 'static,
     T::Future: Send,
     T::Stream: Send + Sync,
 {
@@ -88,13 +108,14 @@ where
     type Error = T::Error;
     type Future = BoxFuture<'static, Result<Self::Stream, Self::Error>>;
 
-    fn connect(self, stream: S) -> Self::Future {
-        let connecting = self.inner.connect(stream);
+    fn connect(self, stream: Tap<S>) -> Self::Future {
+        // What lies within TLS is what counts from here on.
+        let connecting = self.inner.connect(stream.clone());
         Box::pin(async move {
             let tap = Tap::new(connecting.await?);
             // A connector is used once, so the place is free.
             let _ = self.made.set(tap.clone());
-            Ok(tap)
+            Ok(tap.for_login())
         })
     }
 }

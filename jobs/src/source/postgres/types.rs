@@ -72,6 +72,18 @@ impl Carried {
         }
     }
 
+    /// The bytes that a value takes up at least, in a NULL's place too.
+    pub(super) const fn width(&self) -> usize {
+        match self {
+            Self::Bool => 1,
+            Self::Int2 | Self::Int4 | Self::Float4 | Self::Date => 4,
+            // The place where it ends; what it holds comes on top.
+            Self::Text | Self::Jsonb | Self::Bytea | Self::List(_) => 4,
+            Self::Int8 | Self::Oid | Self::Float8 | Self::Time | Self::Timestamp | Self::TimestampTz => 8,
+            Self::Decimal { .. } | Self::Money { .. } | Self::Uuid => 16,
+        }
+    }
+
     /// The Arrow field of a column; every column may hold NULLs.
     pub(super) fn field(&self, name: &str) -> Field {
         let field = Field::new(name, self.arrow(), true);
@@ -106,7 +118,7 @@ impl Carried {
 }
 
 /// The digits of a 64-bit integer.
-const MONEY_DIGITS: u8 = 19;
+pub(super) const MONEY_DIGITS: u8 = 19;
 /// The most digits of an Iceberg decimal.
 const MAX_DIGITS: i32 = 38;
 
@@ -200,6 +212,9 @@ fn numeric(modifier: i32) -> Way {
     }
     let packed = modifier - 4;
     let (precision, scale) = (packed >> 16, ((packed & 0x7ff) ^ 1024) - 1024);
+    if precision == 0 {
+        return text(note::NUMERIC);
+    }
     let widened = if scale < 0 { precision - scale } else { precision.max(scale) };
     if widened > MAX_DIGITS {
         return text(note::NUMERIC_WIDE);
