@@ -34,7 +34,7 @@ async fn main() -> Result<()> {
     if let Ok(password) = std::env::var("PGPASSWORD") {
         body["password"] = json!(password);
     }
-    let spec = Arc::new(LoadSpec::from_request("postgres", body)?);
+    let spec = Arc::new(LoadSpec::from_request("load.postgres", body)?);
     let ctx = Ctx {
         job: uuid::Uuid::now_v7(),
         attempt: 1,
@@ -73,9 +73,9 @@ async fn drain(spec: Arc<LoadSpec>, ctx: Ctx, plan: Arc<Plan>, next: Arc<AtomicU
     let (mut rows, mut bytes) = (0, 0);
     while let Some(split) = plan.splits.get(next.fetch_add(1, Relaxed)) {
         let mut batches = spec.read(&ctx, &plan, split).await?.stream;
-        while let Some(batch) = batches.try_next().await? {
-            rows += batch.num_rows();
-            bytes += batch.get_array_memory_size();
+        while let Some(read) = batches.try_next().await? {
+            rows += read.batch.num_rows();
+            bytes += read.batch.get_array_memory_size();
         }
     }
     Ok((rows, bytes))

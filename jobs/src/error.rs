@@ -103,6 +103,25 @@ codes! {
     LineageColumnClash     "lineage_column_clash"     422 Retry::Never,   "A source column has the name of a lineage column";
     CursorUnknown          "cursor_unknown"           409 Retry::Never,   "The table has rows, but none by this cursor from this source";
     CursorColumnMissing    "cursor_column_missing"    422 Retry::Never,   "The incremental cursor is not a column that can be compared";
+    // Files and objects.
+    PathNotAllowed         "path_not_allowed"         422 Retry::Never,   "The path is not below a folder that may be read";
+    NotAFile               "not_a_file"               422 Retry::Never,   "The path is not an ordinary file";
+    SourceNotFound         "source_not_found"         502 Retry::Never,   "There is no such file or object";
+    EmptySource            "empty_source"             422 Retry::Never,   "The source has no data at all";
+    SourceChanged          "source_changed"           502 Retry::Backoff, "The source changed while it was read";
+    UnknownFormat          "unknown_format"           422 Retry::Never,   "The format cannot be told from the name";
+    RaggedRow              "ragged_row"               422 Retry::Never,   "A row has more or fewer fields than the header";
+    CsvUnterminatedQuote   "csv_unterminated_quote"   422 Retry::Never,   "A quoted field does not end";
+    CsvInvalid             "csv_invalid"              422 Retry::Never,   "The file is not valid CSV";
+    InvalidText            "invalid_text"             422 Retry::Never,   "The bytes are not text in the encoding";
+    TypeMismatch           "type_mismatch"            422 Retry::Never,   "A value does not have the type that its column was given";
+    ParquetInvalid         "parquet_invalid"          422 Retry::Never,   "The file is not valid Parquet";
+    Truncated              "truncated"                422 Retry::Never,   "The compressed data ends too early";
+    BadCompression         "bad_compression"          422 Retry::Never,   "The data is not compressed as its name says";
+    DecompressedTooLarge   "decompressed_too_large"   422 Retry::Never,   "The data is far larger than its compressed form may be";
+    S3NotFound             "s3_not_found"             502 Retry::Never,   "There is no such bucket or object";
+    S3Forbidden            "s3_forbidden"             502 Retry::Never,   "The object store refused the keys";
+    S3Archived             "s3_archived"              502 Retry::Never,   "The object lies in an archive and must be restored first";
     // The lake.
     CatalogNotFound        "catalog_not_found"        422 Retry::Never,   "No catalog has this name";
     NamespaceNotFound      "namespace_not_found"      404 Retry::Never,   "No namespace has this name";

@@ -6,6 +6,7 @@
 pub mod config;
 mod ctx;
 mod error;
+pub mod format;
 pub mod job;
 pub mod queue;
 mod secret;
@@ -23,5 +24,10 @@ pub use status::{Event, Status};
 /// A job's id: a `UUIDv7` (RFC 9562), so ids sort by the time they were made.
 pub type JobId = uuid::Uuid;
 
-/// Rows under way on the jobs' side.
-pub type Batches = icehaul_lake::Batches<Error>;
+/// Rows under way from a source: read only as fast as they are taken.
+pub struct Batches {
+    /// The schema of every batch, without the lineage columns.
+    pub schema: arrow_schema::SchemaRef,
+    /// The rows with their lineage; dropping it stops the reader.
+    pub stream: futures::stream::BoxStream<'static, Result<transform::Rows>>,
+}

@@ -11,8 +11,6 @@ use std::{
     time::Instant,
 };
 
-use arrow_array::RecordBatch;
-use chrono::Utc;
 use futures::TryStreamExt;
 use icehaul_lake::{
     At, Change, Committed, Cursor, CursorMove, Fingerprint, Guard, Lake, Table, TableName, TableSpec, WrittenFile,
@@ -25,7 +23,7 @@ use crate::{
     Code, Ctx, Error, Result,
     source::{CursorWish, LoadSpec, Plan, Wish},
     spec::{LoadMode, Target, Verify},
-    transform::Lineage,
+    transform::{Lineage, Rows},
 };
 
 /// Batches between a lane's reader and its writer; small, so that memory stays bounded and the source feels it.
@@ -54,10 +52,8 @@ pub(super) async fn run(load: &LoadSpec, ctx: &Ctx) -> Result<Value> {
     let wish = Wish { cursor: begin.as_ref().map(|begin| begin.wish.clone()) };
     let plan = Arc::new(ctx.stop.or(load.plan(ctx, &wish)).await?);
     let step = begin.zip(plan.cursor.clone()).map(|(begin, to)| begin.step(to));
-    let lineage = match load.target().lineage {
-        true => Lineage::database(&plan.schema, &plan.origin, Utc::now())?,
-        false => Lineage::none(&plan.schema),
-    };
+    let marks = if load.target().lineage { plan.lineage } else { &[] };
+    let lineage = Lineage::new(&plan.schema, marks)?;
     let target = attempt.lake.prepare(attempt.table_spec(&lineage)?).await?;
     let mut lanes = JoinSet::new();
     let read = async {
@@ -292,7 +288,7 @@ impl Attempt<'_> {
         step: Option<&CursorMove>,
         started: Instant,
     ) -> Value {
-        json!({
+        self.with_old_keys(json!({
             "status": "success",
             "message": format!("Data loaded from {}", self.load.title()),
             "table": self.table.to_string(),
@@ -309,7 +305,15 @@ impl Attempt<'_> {
             "rows_quarantined": 0,
             "unchanged": committed.snapshot_id.is_none(),
             "cursor": step.filter(|_| committed.snapshot_id.is_some()).map(cursor_note),
-        })
+        }))
+    }
+
+    /// Adds the keys by which callers of the older system know the result.
+    fn with_old_keys(&self, mut result: Value) -> Value {
+        for (key, value) in self.load.old_keys(&result) {
+            result[key] = value;
+        }
+        result
     }
 
     /// Tells the result of a snapshot that an earlier attempt has published, and deletes what is not in it.
@@ -322,7 +326,7 @@ impl Attempt<'_> {
             self.lake.discard_prefix(&self.table, &self.prefix(epoch)).await;
         }
         let fingerprint = committed.summary.get(summary::FINGERPRINT);
-        Ok(json!({
+        Ok(self.with_old_keys(json!({
             "status": "success",
             "message": format!("Data loaded from {}", self.load.title()),
             "table": self.table.to_string(),
@@ -340,7 +344,7 @@ impl Attempt<'_> {
             "rows_quarantined": 0,
             "unchanged": false,
             "cursor": serde_json::from_str::<Value>(entry(summary::CURSOR)).unwrap_or_default(),
-        }))
+        })))
     }
 }
 
@@ -400,13 +404,13 @@ async fn read_lane(
     ctx: Ctx,
     plan: Arc<Plan>,
     next: Arc<AtomicUsize>,
-    sender: mpsc::Sender<RecordBatch>,
+    sender: mpsc::Sender<Rows>,
 ) -> Result<Written> {
     while let Some(split) = plan.splits.get(next.fetch_add(1, Relaxed)) {
         let mut batches = load.read(&ctx, &plan, split).await?.stream;
-        while let Some(batch) = batches.try_next().await? {
-            ctx.progress.add(batch.num_rows() as u64, batch.get_array_memory_size() as u64);
-            if sender.send(batch).await.is_err() {
+        while let Some(rows) = batches.try_next().await? {
+            ctx.progress.add(rows.batch.num_rows() as u64, rows.batch.get_array_memory_size() as u64);
+            if sender.send(rows).await.is_err() {
                 return Ok(Written::default()); // The writer has failed and says why.
             }
         }
@@ -417,14 +421,14 @@ async fn read_lane(
 
 /// Writes what one lane's reader passes on.
 async fn write_lane(
-    mut receiver: mpsc::Receiver<RecordBatch>,
+    mut receiver: mpsc::Receiver<Rows>,
     mut writer: icehaul_lake::TableWriter,
     mut hasher: Option<Hasher>,
     mut lineage: Lineage,
 ) -> Result<Written> {
     let mut rows = 0;
-    while let Some(batch) = receiver.recv().await {
-        let batch = lineage.stamp(batch)?;
+    while let Some(read) = receiver.recv().await {
+        let batch = lineage.stamp(read)?;
         rows += batch.num_rows() as u64;
         if let Some(hasher) = &mut hasher {
             hasher.add(&batch)?;

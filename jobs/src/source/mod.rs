@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::{
     Batches, Code, Ctx, Error, FieldError, Result, Secret,
     spec::{JobOptions, Load, Target, read_request, schema_of},
+    transform::MarkKind,
 };
 
 /// A place to read rows from. The type that implements it is also its part of the request body.
@@ -36,6 +37,11 @@ pub trait Source: Clone + Serialize + DeserializeOwned + JsonSchema + Send + Syn
     /// [`Code::ConnectionNotFound`].
     fn cursor_source(&self, _ctx: &Ctx) -> Result<Option<String>> {
         Ok(None)
+    }
+
+    /// The keys that the older system's callers expect beside ours, made from the result.
+    fn old_keys(&self, _result: &Value) -> Vec<(&'static str, Value)> {
+        Vec::new()
     }
 
     /// Looks at the source: which columns, cut into which splits, in one consistent state.
@@ -69,8 +75,10 @@ pub struct CursorWish {
 pub struct Plan {
     /// Where the rows come from, without secrets: `postgres://host:port/database`.
     pub origin: String,
-    /// The schema of every batch.
+    /// The schema of every batch, without the lineage columns.
     pub schema: SchemaRef,
+    /// The lineage columns; every batch brings their values.
+    pub lineage: &'static [(&'static str, MarkKind)],
     /// At least one.
     pub splits: Vec<Split>,
     /// How many splits may be read at once, if the request says.
@@ -110,20 +118,20 @@ pub struct TypeNote {
 pub use postgres::SslMode;
 
 macro_rules! sources {
-    ($($name:literal $module:ident::$source:ident),* $(,)?) => {
+    ($($kind:literal $module:ident::$source:ident),* $(,)?) => {
         $(pub use $module::$source;)*
 
         /// A load request of any source.
         #[derive(Clone, Debug)]
-        pub enum LoadSpec { $(#[doc = concat!("`load.", $name, "`")] $source(Box<Load<$source>>),)* }
+        pub enum LoadSpec { $(#[doc = concat!("`", $kind, "`")] $source(Box<Load<$source>>),)* }
 
         impl LoadSpec {
-            /// The sources that exist.
-            pub const NAMES: &[&str] = &[$($name),*];
+            /// The kinds of job that load from a source.
+            pub const KINDS: &[&str] = &[$($kind),*];
 
-            /// The source's name.
+            /// The job's kind, such as `load.postgres`.
             #[must_use]
-            pub const fn name(&self) -> &'static str { match self { $(Self::$source(_) => $name,)* } }
+            pub const fn kind(&self) -> &'static str { match self { $(Self::$source(_) => $kind,)* } }
 
             /// The source's title, for messages.
             #[must_use]
@@ -131,27 +139,27 @@ macro_rules! sources {
 
             /// The JSON Schema of the request body.
             #[must_use]
-            pub fn request_schema(name: &str) -> Option<Value> {
-                match name { $($name => Some(schema_of::<Load<$source>>()),)* _ => None }
+            pub fn request_schema(kind: &str) -> Option<Value> {
+                match kind { $($kind => Some(schema_of::<Load<$source>>()),)* _ => None }
             }
 
             /// Reads a request body strictly.
             ///
             /// # Errors
-            /// Every wrong field at once; [`Code::NotFound`] for an unknown source.
-            pub fn from_request(name: &str, body: Value) -> Result<Self> {
-                match name { $($name => Ok(Self::$source(Box::new(read_request(body, Load::check)?))),)* _ => Err(unknown(name)) }
+            /// Every wrong field at once; [`Code::NotFound`] for an unknown kind.
+            pub fn from_request(kind: &str, body: Value) -> Result<Self> {
+                match kind { $($kind => Ok(Self::$source(Box::new(read_request(body, Load::check)?))),)* _ => Err(unknown(kind)) }
             }
 
             /// Reads what [`LoadSpec::to_value`] wrote.
             ///
             /// # Errors
-            /// [`Code::InvalidRequest`], [`Code::NotFound`] for an unknown source.
-            pub fn from_value(name: &str, value: Value) -> Result<Self> {
-                match name {
-                    $($name => serde_json::from_value(value).map(|load| Self::$source(Box::new(load)))
+            /// [`Code::InvalidRequest`], [`Code::NotFound`] for an unknown kind.
+            pub fn from_value(kind: &str, value: Value) -> Result<Self> {
+                match kind {
+                    $($kind => serde_json::from_value(value).map(|load| Self::$source(Box::new(load)))
                         .map_err(|e| Error::new(Code::InvalidRequest, e.to_string())),)*
-                    _ => Err(unknown(name)),
+                    _ => Err(unknown(kind)),
                 }
             }
 
@@ -180,6 +188,10 @@ macro_rules! sources {
             /// The source's.
             pub fn cursor_source(&self, ctx: &Ctx) -> Result<Option<String>> { match self { $(Self::$source(load) => load.source.cursor_source(ctx),)* } }
 
+            /// See [`Source::old_keys`].
+            #[must_use]
+            pub fn old_keys(&self, result: &Value) -> Vec<(&'static str, Value)> { match self { $(Self::$source(load) => load.source.old_keys(result),)* } }
+
             /// See [`Source::plan`].
             ///
             /// # Errors
@@ -196,9 +208,9 @@ macro_rules! sources {
 }
 
 sources! {
-    "postgres" postgres::Postgres,
+    "load.postgres" postgres::Postgres,
 }
 
-fn unknown(name: &str) -> Error {
-    Error::new(Code::NotFound, format!("there is no source `{name}`"))
+fn unknown(kind: &str) -> Error {
+    Error::new(Code::NotFound, format!("there is no job kind `{kind}`"))
 }

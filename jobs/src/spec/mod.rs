@@ -25,7 +25,7 @@ impl JobSpec {
     /// The kinds of job that exist, as they stand in documents and filters.
     #[must_use]
     pub fn kinds() -> Vec<String> {
-        LoadSpec::NAMES.iter().map(|name| format!("load.{name}")).collect()
+        LoadSpec::KINDS.iter().map(ToString::to_string).collect()
     }
 
     /// Reads a request body for a kind.
@@ -33,24 +33,20 @@ impl JobSpec {
     /// # Errors
     /// [`Code::InvalidJson`], [`Code::EmptyBody`] or every wrong field at once.
     pub fn from_body(kind: &str, body: &[u8]) -> Result<Self> {
-        let value = read_json(body)?;
-        match kind.strip_prefix("load.") {
-            Some(source) => LoadSpec::from_request(source, value).map(Self::Load),
-            None => Err(Error::new(Code::NotFound, format!("there is no job kind `{kind}`"))),
-        }
+        LoadSpec::from_request(kind, read_json(body)?).map(Self::Load)
     }
 
     /// The JSON Schema (2020-12) of the request body of a kind.
     #[must_use]
     pub fn request_schema(kind: &str) -> Option<Value> {
-        LoadSpec::request_schema(kind.strip_prefix("load.")?)
+        LoadSpec::request_schema(kind)
     }
 
     /// The job's kind, such as `load.postgres`.
     #[must_use]
     pub fn kind(&self) -> String {
         match self {
-            Self::Load(load) => format!("load.{}", load.name()),
+            Self::Load(load) => load.kind().to_owned(),
         }
     }
 
@@ -116,10 +112,8 @@ impl JobSpec {
             return Err(unreadable(format!("version {} is not known here", value["version"])));
         }
         let kind = value["kind"].as_str().unwrap_or_default().to_owned();
-        let source =
-            kind.strip_prefix("load.").ok_or_else(|| unreadable(format!("kind `{kind}` is not known here")))?;
         let mut load =
-            LoadSpec::from_value(source, value["request"].take()).map_err(|e| unreadable(e.message().to_owned()))?;
+            LoadSpec::from_value(&kind, value["request"].take()).map_err(|e| unreadable(e.message().to_owned()))?;
         for secret in load.secrets() {
             sealer.open_secret(secret, job)?;
         }

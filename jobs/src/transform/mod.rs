@@ -1,4 +1,4 @@
 //! Batches to batches: what happens to rows between the source and the lake.
 mod lineage;
 
-pub use lineage::Lineage;
+pub use lineage::{Lineage, Mark, MarkKind, Marks, Rows};

@@ -133,7 +133,7 @@ async fn encrypted(db: &Database, host: &str, mode: &str, roots: bool) -> Result
     let ctx = ctx_with(Limits::default(), Connections::from([("db".into(), connection)]));
     let sql = "select case when ssl then 1 else 0 end as ssl from pg_stat_ssl where pid = pg_backend_pid()";
     let body = json!({"connection": "db", "query": sql, "namespace": "n", "table_name": "t"});
-    load(&LoadSpec::from_request("postgres", body)?, &ctx, &Wish::default()).await
+    load(&LoadSpec::from_request("load.postgres", body)?, &ctx, &Wish::default()).await
 }
 
 #[tokio::test]
@@ -216,7 +216,7 @@ async fn no_session_is_left_behind() {
 }
 
 fn faults(fields: Value) -> Vec<(String, Code)> {
-    let error = LoadSpec::from_request("postgres", fields).err();
+    let error = LoadSpec::from_request("load.postgres", fields).err();
     let faults = error.iter().flat_map(Error::field_errors);
     faults.map(|fault| (fault.field.clone(), fault.code)).collect()
 }
@@ -269,7 +269,7 @@ async fn wrong_requests_are_refused_field_by_field() {
 #[tokio::test]
 async fn an_unknown_connection_is_named() {
     let body = json!({"connection": "nope", "query": "select 1", "namespace": "n", "table_name": "t"});
-    let spec = LoadSpec::from_request("postgres", body).expect("a request");
+    let spec = LoadSpec::from_request("load.postgres", body).expect("a request");
     let error = load(&spec, &ctx(), &Wish::default()).await.err().expect("an error");
     assert_eq!(error.code(), Code::ConnectionNotFound);
     assert!(error.message().contains("`nope`"), "{error}");

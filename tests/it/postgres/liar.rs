@@ -139,7 +139,7 @@ async fn read(port: u16) -> Result<Loaded, Error> {
 async fn read_with(port: u16, limits: Limits, query: &str) -> Result<Loaded, Error> {
     let body = json!({"host": "127.0.0.1", "port": port, "database": "d", "user": "u", "password": PASSWORD,
                       "sslmode": "disable", "query": query, "namespace": "n", "table_name": "t"});
-    let spec = LoadSpec::from_request("postgres", body).expect("a request");
+    let spec = LoadSpec::from_request("load.postgres", body).expect("a request");
     let (ctx, wish) = (ctx_with(limits, Connections::default()), Wish::default());
     // A liar that is believed would keep the test for ever.
     let loading = tokio::time::timeout(Duration::from_secs(60), load(&spec, &ctx, &wish));

@@ -52,7 +52,7 @@ fn request(database: &Database, fields: Value) -> Value {
 }
 
 fn spec(database: &Database, fields: Value) -> LoadSpec {
-    LoadSpec::from_request("postgres", request(database, fields)).expect("a request")
+    LoadSpec::from_request("load.postgres", request(database, fields)).expect("a request")
 }
 
 /// All that a load gives: the plan and, split by split, the batches.
@@ -84,7 +84,7 @@ async fn load(spec: &LoadSpec, ctx: &Ctx, wish: &Wish) -> Result<Loaded> {
     for split in &plan.splits {
         let batches = spec.read(ctx, &plan, split).await?;
         assert_eq!(batches.schema, plan.schema);
-        splits.push(batches.stream.try_collect().await?);
+        splits.push(batches.stream.map_ok(|rows| rows.batch).try_collect().await?);
     }
     Ok(Loaded { plan, splits })
 }

@@ -42,7 +42,7 @@ async fn all_readers_see_the_state_of_the_plan() {
     }
     let mut splits = Vec::new();
     for reader in readers {
-        splits.push(reader.try_collect().await.expect("rows"));
+        splits.push(reader.map_ok(|rows| rows.batch).try_collect().await.expect("rows"));
     }
     let loaded = Loaded { plan, splits };
     assert_eq!(numbers(&loaded, "id"), (1..=180_000).collect::<Vec<i64>>());

@@ -14,7 +14,7 @@ const READ_BYTES: usize = 256 << 10;
 const KEPT_BYTES: usize = 4 << 20;
 
 /// A COPY under way. Dropping it cancels the statement on the server.
-pub(super) struct Rows {
+pub(super) struct Copying {
     session: Session,
     decoder: Decoder,
     buffer: Vec<u8>,
@@ -33,7 +33,7 @@ enum Step {
     Need(usize),
 }
 
-impl Rows {
+impl Copying {
     /// Starts the COPY. `sql` is one statement; the server would refuse a second one here.
     ///
     /// # Errors

@@ -27,9 +27,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::tls::SslMode;
-use self::{copy::Rows, decode::Decoder, plan::Held, relation::Part};
+use self::{copy::Copying, decode::Decoder, plan::Held, relation::Part};
 use super::{Plan, Source, Split, Wish};
-use crate::{Batches, Code, Ctx, Error, FieldError, Result, Secret};
+use crate::{
+    Batches, Code, Ctx, Error, FieldError, Result, Secret,
+    transform::{Mark, Marks, Rows},
+};
 
 /// A query or table of a PostgreSQL database.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -113,15 +116,16 @@ impl Source for Postgres {
         let part: Part = serde_json::from_value(split.part.clone()).map_err(|e| foreign().caused_by(e))?;
         let starting = async {
             let decoder = Decoder::new(held.layout.clone(), &ctx.limits);
-            Rows::start(held.session().await?, &held.copy(part), decoder).await
+            Copying::start(held.session().await?, &held.copy(part), decoder).await
         };
         let rows = ctx.stop.or(starting).await.map_err(|e| held.told(e))?;
         let (schema, stop) = (held.layout.schema.clone(), ctx.stop.clone());
+        let lineage: Marks = [Mark::Text(plan.origin.clone()), Mark::Time(held.at)].into();
         let stream = futures::stream::try_unfold(rows, move |mut rows| {
-            let (held, stop) = (held.clone(), stop.clone());
+            let (held, stop, lineage) = (held.clone(), stop.clone(), lineage.clone());
             async move {
                 match stop.or(rows.next()).await.map_err(|e| held.told(e))? {
-                    Some(batch) => Ok(Some((batch, rows))),
+                    Some(batch) => Ok(Some((Rows { batch, lineage }, rows))),
                     None => {
                         held.put_back(rows.into_session());
                         Ok(None)

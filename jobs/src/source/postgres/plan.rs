@@ -4,6 +4,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use chrono::{DateTime, Utc};
 use serde_json::json;
 use tokio_postgres::types::Type;
 
@@ -23,7 +24,11 @@ use crate::{
     Code, Ctx, Error, Result,
     config::Limits,
     source::{Plan, Split, TypeNote, Wish},
+    transform::MarkKind,
 };
+
+/// The lineage columns of a database's rows.
+const LINEAGE: &[(&str, MarkKind)] = &[("source_system", MarkKind::Text), ("scraped_at", MarkKind::Time)];
 
 /// What the readers of a plan share. It lives as long as the plan, and with it the transaction that the snapshot is of.
 pub(super) struct Held {
@@ -31,6 +36,8 @@ pub(super) struct Held {
     select: Select,
     pub(super) layout: Layout,
     snapshot: Option<String>,
+    /// When the load began: the `scraped_at` of all its rows.
+    pub(super) at: DateTime<Utc>,
     /// Sessions of the snapshot that nobody uses now; at first the one that has planned.
     idle: Mutex<Vec<Session>>,
 }
@@ -140,11 +147,13 @@ impl<'a> Planner<'a> {
             select,
             layout: layout.clone(),
             snapshot,
+            at: Utc::now(),
             idle: Mutex::new(vec![self.session]),
         };
         Ok(Outcome::Planned(Box::new(Plan {
             origin: self.endpoint.origin(),
             schema: layout.schema,
+            lineage: LINEAGE,
             splits: parts.iter().enumerate().map(|(index, part)| Split { index, part: json!(part) }).collect(),
             parallelism: self.source.parallelism.map(usize::from),
             rows_estimate: estimate.and_then(|relation| relation.rows_estimate),

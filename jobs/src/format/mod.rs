@@ -1,0 +1,167 @@
+//! What the bytes of files mean, wherever the files lie. Adding a format: one new file here, and its name twice below.
+//!
+//! A source finds the files and pins them ([`Blob`]); a format looks at all of them ([`FileFormat::scan`]: one schema, and
+//! the parts that can be read apart), then reads part by part.
+mod csv;
+mod parquet;
+
+use std::{ops::Range, sync::Arc};
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use bytes::Bytes;
+use futures::{future::BoxFuture, stream::BoxStream};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Code, Ctx, Error, FieldError, Result, source::TypeNote};
+
+/// A file, pinned to the version that was there when the load was planned: every read gives bytes of that version, or
+/// fails with [`Code::SourceChanged`].
+pub trait Blob: Send + Sync + 'static {
+    /// Where it lies, as messages and lineage name it.
+    fn name(&self) -> &str;
+
+    /// Its size in bytes.
+    fn size(&self) -> u64;
+
+    /// Exactly the bytes of a range.
+    fn read(&self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes>>;
+
+    /// The bytes of a range, in order, in chunks of some mebibytes, read a little ahead.
+    fn stream(self: Arc<Self>, range: Range<u64>) -> BoxStream<'static, Result<Bytes>>;
+}
+
+/// What a look at all files has found.
+pub struct Scanned {
+    /// The schema of every batch of every file.
+    pub schema: SchemaRef,
+    /// What can be read apart; together all rows, each once.
+    pub parts: Vec<Part>,
+    /// The number of rows, if the look has counted them.
+    pub rows: Option<u64>,
+    /// Columns whose type could not be kept exactly.
+    pub type_notes: Vec<TypeNote>,
+}
+
+/// A part of a file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Part {
+    /// The file's place in the list of all.
+    pub blob: usize,
+    /// What the format needs to find the part.
+    pub at: Value,
+}
+
+/// The rows of a part.
+pub type RowStream = BoxStream<'static, Result<RecordBatch>>;
+
+/// A format of files.
+pub trait FileFormat {
+    /// Its name in requests.
+    const NAME: &'static str;
+
+    /// Finds what is wrong with the request without any I/O.
+    fn check(reading: &Reading) -> Vec<FieldError>;
+
+    /// Looks at all files: their common schema and the parts to read.
+    fn scan(reading: &Reading, blobs: &[Arc<dyn Blob>], ctx: &Ctx) -> impl Future<Output = Result<Scanned>> + Send;
+
+    /// Reads a part, as batches of the common schema.
+    fn read(
+        reading: &Reading,
+        schema: &SchemaRef,
+        blob: Arc<dyn Blob>,
+        part: &Part,
+        ctx: &Ctx,
+    ) -> impl Future<Output = Result<RowStream>> + Send;
+}
+
+/// The fields of a request that say how files are read.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Reading {
+    /// The files' format; default: by the suffix of their names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<FormatName>,
+}
+
+macro_rules! formats {
+    ($($name:ident $module:ident::$format:ident, $about:literal;)*) => {
+        /// The formats that exist.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+        #[serde(rename_all = "snake_case")]
+        pub enum FormatName { $(#[doc = $about] $name,)* }
+
+        impl FormatName {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The name in requests.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str { match self { $(Self::$name => $module::$format::NAME,)* } }
+
+            /// See [`FileFormat::check`].
+            #[must_use]
+            pub fn check(self, reading: &Reading) -> Vec<FieldError> { match self { $(Self::$name => $module::$format::check(reading),)* } }
+
+            /// See [`FileFormat::scan`].
+            ///
+            /// # Errors
+            /// The format's and the files'.
+            pub async fn scan(self, reading: &Reading, blobs: &[Arc<dyn Blob>], ctx: &Ctx) -> Result<Scanned> {
+                match self { $(Self::$name => $module::$format::scan(reading, blobs, ctx).await,)* }
+            }
+
+            /// See [`FileFormat::read`].
+            ///
+            /// # Errors
+            /// The format's and the file's.
+            pub async fn read(self, reading: &Reading, schema: &SchemaRef, blob: Arc<dyn Blob>, part: &Part, ctx: &Ctx) -> Result<RowStream> {
+                match self { $(Self::$name => $module::$format::read(reading, schema, blob, part, ctx).await,)* }
+            }
+        }
+    };
+}
+
+formats! {
+    Csv csv::Csv, "Comma-separated values (RFC 4180), with any delimiter.";
+    Parquet parquet::Parquet, "Apache Parquet.";
+}
+
+impl FormatName {
+    /// The format that a name's suffix tells, a compression's suffix aside: `orders.csv.gz` is CSV.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        let name = name.to_ascii_lowercase();
+        let bare = [".gz", ".zst", ".zstd"].iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(&name);
+        match bare.rsplit_once('.')?.1 {
+            "csv" | "tsv" | "txt" => Some(Self::Csv),
+            "parquet" | "pq" => Some(Self::Parquet),
+            _ => None,
+        }
+    }
+}
+
+fn not_yet(format: &str) -> Error {
+    Error::new(Code::Internal, format!("{format} cannot be read yet"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suffixes_tell_the_format() {
+        let names = [
+            ("a/orders.CSV", Some(FormatName::Csv)),
+            ("orders.csv.gz", Some(FormatName::Csv)),
+            ("part-0.zstd.parquet", Some(FormatName::Parquet)),
+            ("orders", None),
+            ("orders.gz", None),
+        ];
+        for (name, format) in names {
+            assert_eq!(FormatName::of(name), format, "{name}");
+        }
+    }
+}
