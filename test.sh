@@ -58,7 +58,7 @@ skip() { RESULTS+=("$(printf 'skipped          %s' "$1")"); }
 main() {
     say "Icehaul's checks ($TIER); builds in $CARGO_TARGET_DIR"
     step "Install what is missing" install python3-venv:ensurepip openssl:openssl shellcheck:shellcheck git:git
-    step "Python environment" python_env
+    step "Python environment" python_env tests/py/requirements.txt venv
     export ICEHAUL_TEST_PYTHON=$CACHE/venv/bin/python
 
     check "Format" cargo fmt --check

@@ -78,9 +78,9 @@ install() {
     have cargo || die "no Rust toolchain: install Rust (rustup), then run this again"
 }
 
-# The Python environment of the tests; prints nothing and does nothing if it is up to date.
+# python_env REQUIREMENTS NAME: makes the environment NAME of the cache; prints nothing and does nothing if it is up to date.
 python_env() {
-    local wanted=$ROOT/tests/py/requirements.txt env=$CACHE/venv
+    local wanted=$ROOT/$1 env=$CACHE/$2
     cmp -s "$wanted" "$env/requirements.txt" && return
     say "making the Python environment $env"
     python3 -m venv --clear "$env"
