@@ -39,6 +39,20 @@ pub enum Kind {
     StorageFull,
     /// A file that the table's metadata names is not there.
     FileMissing,
+    /// The object store has no such bucket.
+    BucketNotFound,
+    /// The bucket has no such object.
+    ObjectNotFound,
+    /// The object store refused the keys, or does not allow them this.
+    ObjectForbidden,
+    /// The object lies in an archive and must be restored before it can be read.
+    ObjectArchived,
+    /// Another content lies under the key than that which was looked at.
+    ObjectChanged,
+    /// The object store cannot be reached, or fails again and again.
+    StoreUnreachable,
+    /// The object store's certificate is not trusted, or it speaks no TLS.
+    StoreTls,
     /// The SQL is wrong; the message says where.
     InvalidQuery,
     /// The SQL is right but not read-only, or more than one statement.

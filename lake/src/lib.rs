@@ -14,6 +14,7 @@ pub mod fingerprint;
 mod lake;
 mod name;
 mod read;
+pub mod s3;
 mod schema;
 pub mod sql;
 mod storage;
