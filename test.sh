@@ -60,6 +60,8 @@ main() {
     step "Install what is missing" install python3-venv:ensurepip openssl:openssl shellcheck:shellcheck git:git
     step "Python environment" python_env tests/py/requirements.txt venv
     export ICEHAUL_TEST_PYTHON=$CACHE/venv/bin/python
+    step "S3 server" versitygw_install
+    export ICEHAUL_TEST_VERSITYGW=$CACHE/bin/versitygw
 
     check "Format" cargo fmt --check
     check "Shell scripts" shell_scripts

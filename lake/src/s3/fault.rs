@@ -37,7 +37,9 @@ impl Bucket {
             "NoSuchBucket" => (Kind::BucketNotFound, format!("there is no bucket `{bucket}`")),
             "NoSuchKey" | "NoSuchUpload" => (Kind::ObjectNotFound, "there is no such object".to_owned()),
             // The second is versitygw's word.
-            "InvalidAccessKeyId" | "XAdminUserNotFound" => (Kind::ObjectForbidden, "the store does not know the access key".to_owned()),
+            "InvalidAccessKeyId" | "XAdminUserNotFound" => {
+                (Kind::ObjectForbidden, "the store does not know the access key".to_owned())
+            }
             "SignatureDoesNotMatch" => (Kind::ObjectForbidden, "the secret key is wrong".to_owned()),
             "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired" => {
                 (Kind::ObjectForbidden, "the session token is not valid (any more)".to_owned())
@@ -48,7 +50,9 @@ impl Bucket {
             "AuthorizationHeaderMalformed" | "PermanentRedirect" | "IllegalLocationConstraintException" => {
                 (Kind::ObjectForbidden, "the bucket lies in another region: give its `region`".to_owned())
             }
-            "InvalidObjectState" => (Kind::ObjectArchived, "it lies in an archive and must be restored first".to_owned()),
+            "InvalidObjectState" => {
+                (Kind::ObjectArchived, "it lies in an archive and must be restored first".to_owned())
+            }
             "InvalidBucketName" => (Kind::BucketNotFound, format!("the store takes `{bucket}` for no bucket's name")),
             "PreconditionFailed" | "InvalidRange" => (Kind::ObjectChanged, "it changed while it was read".to_owned()),
             "QuotaExceeded" | "XMinioStorageFull" | "InsufficientStorage" | "StorageFull" | "NoSpace" => {
@@ -122,7 +126,9 @@ impl Said {
             (412 | 416, _) => (Kind::ObjectChanged, "it changed while it was read".to_owned()),
             (507, _) => (Kind::StorageFull, "the store is full".to_owned()),
             (429 | 500..=599, _) => (Kind::StoreUnreachable, format!("the store fails or has too much to do{code}")),
-            (300..=399, _) => (Kind::ObjectForbidden, "the store redirects: give the bucket's `region` and endpoint".into()),
+            (300..=399, _) => {
+                (Kind::ObjectForbidden, "the store redirects: give the bucket's `region` and endpoint".into())
+            }
             _ if self.redirect => {
                 (Kind::ObjectForbidden, "the store redirects: give the bucket's `region` and endpoint".to_owned())
             }

@@ -45,7 +45,8 @@ impl HttpConnector for Connector {
 
 /// An endpoint as configured.
 pub(super) fn endpoint(text: &str) -> Result<Url> {
-    let wrong = || invalid("the endpoint must be like `https://host:port`, without user, password and query".to_owned());
+    let wrong =
+        || invalid("the endpoint must be like `https://host:port`, without user, password and query".to_owned());
     let url = Url::parse(text).map_err(|_| wrong())?;
     let plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
     let known = ["http", "https"].contains(&url.scheme());

@@ -67,7 +67,10 @@ impl fmt::Debug for S3Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { endpoint, region, path_style, .. } = self;
         let signed = self.access_key.is_some();
-        write!(f, "S3Config {{ endpoint: {endpoint:?}, region: {region:?}, path_style: {path_style:?}, signed: {signed} }}")
+        write!(
+            f,
+            "S3Config {{ endpoint: {endpoint:?}, region: {region:?}, path_style: {path_style:?}, signed: {signed} }}"
+        )
     }
 }
 

@@ -7,7 +7,7 @@ use object_store::{
 };
 use tokio::task::JoinSet;
 
-use super::{Bucket, Object, read::broken};
+use super::{Bucket, read::broken};
 use crate::{Error, Kind, Result};
 
 /// The size of a part unless the object would have too many of them.
@@ -49,7 +49,9 @@ impl Bucket {
                     // It was another's conditional PUT that failed after all, or it is deleted again.
                     Err(error) => error,
                 },
-                Err(error) if error.to_string().contains("<Code>NotImplemented<") => return self.put(key, content).await,
+                Err(error) if error.to_string().contains("<Code>NotImplemented<") => {
+                    return self.put(key, content).await;
+                }
                 Err(error) => self.failed("write", key, error),
             };
             if tries == TRIES || !matches!(error.kind(), Kind::StoreUnreachable | Kind::ObjectNotFound) {
@@ -136,8 +138,8 @@ impl Upload {
         if let Err(error) = multipart.complete().await {
             let error = self.failed(error);
             // Asked again after a lost answer, the store does not know the upload any more.
-            let done = error.kind() == Kind::ObjectNotFound && self.is_there().await;
-            if !done {
+            let unknown = error.kind() == Kind::ObjectNotFound;
+            if !unknown || !is_there(&self.bucket, &self.key, self.written).await {
                 return Err(error);
             }
         }
@@ -177,11 +179,6 @@ impl Upload {
         done.map_err(broken)?.map_err(|e| self.failed(e))
     }
 
-    async fn is_there(&self) -> bool {
-        let found: Result<Object> = self.bucket.head(&self.key).await;
-        found.is_ok_and(|object| object.size == self.written)
-    }
-
     fn path(&self) -> Result<Path> {
         self.bucket.path(&self.key)
     }
@@ -203,6 +200,10 @@ impl Drop for Upload {
             });
         }
     }
+}
+
+async fn is_there(bucket: &Bucket, key: &str, size: u64) -> bool {
+    bucket.head(key).await.is_ok_and(|object| object.size == size)
 }
 
 async fn abort(mut multipart: Box<dyn MultipartUpload>, place: String) {

@@ -3,7 +3,17 @@ mod commit;
 mod doubt;
 mod files;
 mod help;
+#[allow(dead_code)]
+#[path = "../../../tests/src/machine.rs"]
+mod machine;
+#[allow(dead_code)]
+#[path = "../../../tests/src/proxy.rs"]
+mod proxy;
 mod python;
 mod race;
+mod s3;
+#[allow(dead_code)]
+#[path = "../../../tests/src/s3.rs"]
+mod s3_server;
 mod schema;
 mod sql;
