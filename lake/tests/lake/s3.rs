@@ -142,7 +142,10 @@ async fn each_failure_has_its_kind_and_no_secret() {
         for error in errors {
             let shown = format!("{error:?}");
             assert!(error.kind() == kind && error.message().contains(says), "{shown}");
-            assert!(!shown.contains("wrong-secret") && !shown.contains(SECRET_KEY) && !shown.contains("nobody"), "{shown}");
+            assert!(
+                !shown.contains("wrong-secret") && !shown.contains(SECRET_KEY) && !shown.contains("nobody"),
+                "{shown}"
+            );
         }
     }
     let bucket = lake(&server);
