@@ -15,7 +15,7 @@ use figment::{
 use icehaul_api::ApiConfig;
 use icehaul_jobs::{
     REDACTED, Sealer, Secret,
-    config::{Connections, Limits},
+    config::{Connections, FileRoots, Limits},
     queue::QueueConfig,
 };
 use icehaul_lake::{CatalogConfig, Lake, Lakes};
@@ -62,6 +62,8 @@ pub struct Config {
     pub catalogs: BTreeMap<String, CatalogConfig>,
     /// The connections by name.
     pub connections: Connections,
+    /// The folders below which requests may name files; with none, no file may be named.
+    pub file_roots: FileRoots,
     /// The HTTP side.
     pub api: ApiConfig,
     /// The running side.
@@ -83,7 +85,8 @@ impl Default for Config {
             log_level: "info".into(),
             default_catalog: EMBEDDED_CATALOG.into(),
             catalogs: BTreeMap::new(),
-            connections: Connections::new(),
+            connections: Connections::default(),
+            file_roots: FileRoots::default(),
             api: ApiConfig::default(),
             worker: WorkerConfig::default(),
             queue: QueueConfig::default(),
@@ -109,6 +112,7 @@ impl Config {
         }
         let mut config: Self = figment.extract().map_err(|e| wrong(&fault::sentences(e)))?;
         config.data_dir = std::path::absolute(&config.data_dir).map_err(|e| format!("data_dir: {e}"))?;
+        config.file_roots.absolute().map_err(|e| format!("file_roots: {e}"))?;
         let faults = block_on(config.faults())?;
         if !faults.is_empty() {
             return Err(wrong(&faults));

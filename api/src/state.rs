@@ -1,7 +1,11 @@
 //! What every handler is given.
 use std::{sync::Arc, time::Instant};
 
-use icehaul_jobs::{Sealer, config::Connections, queue::Queue};
+use icehaul_jobs::{
+    Sealer,
+    config::{Connections, FileRoots},
+    queue::Queue,
+};
 use icehaul_lake::Lakes;
 use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +23,8 @@ pub struct AppState {
     pub lakes: Lakes,
     /// The named connections.
     pub connections: Arc<Connections>,
+    /// The folders below which requests may name files.
+    pub file_roots: Arc<FileRoots>,
     /// What `/metrics` shows beside the API's own and the queue's figures.
     pub registry: Registry,
     /// The configuration.
@@ -43,6 +49,7 @@ impl AppState {
         sealer: Sealer,
         lakes: Lakes,
         connections: Arc<Connections>,
+        file_roots: Arc<FileRoots>,
         registry: Registry,
         config: ApiConfig,
     ) -> Result<Self, prometheus::Error> {
@@ -53,6 +60,7 @@ impl AppState {
             sealer,
             lakes,
             connections,
+            file_roots,
             registry,
             config: Arc::new(config),
             version: env!("CARGO_PKG_VERSION"),

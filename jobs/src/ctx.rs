@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Code, Error, JobId, Result,
-    config::{Connections, Limits},
+    config::{Connections, FileRoots, Limits},
 };
 
 /// The surroundings of one attempt. Cheap to clone.
@@ -26,6 +26,8 @@ pub struct Ctx {
     pub lakes: Lakes,
     /// The named connections.
     pub connections: Arc<Connections>,
+    /// The folders below which requests may name files.
+    pub file_roots: Arc<FileRoots>,
     /// The bounds.
     pub limits: Arc<Limits>,
     /// Where the attempt says how far it is.

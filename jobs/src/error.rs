@@ -108,6 +108,7 @@ codes! {
     NotAFile               "not_a_file"               422 Retry::Never,   "The path is not an ordinary file";
     SourceNotFound         "source_not_found"         502 Retry::Never,   "There is no such file or object";
     EmptySource            "empty_source"             422 Retry::Never,   "The source has no data at all";
+    TooManyFiles           "too_many_files"           422 Retry::Never,   "There are more files than one load may have";
     SourceChanged          "source_changed"           502 Retry::Backoff, "The source changed while it was read";
     UnknownFormat          "unknown_format"           422 Retry::Never,   "The format cannot be told from the name";
     RaggedRow              "ragged_row"               422 Retry::Never,   "A row has more or fewer fields than the header";

@@ -12,7 +12,10 @@ use crate::{Error, Kind, Result};
 const SIGCONT: i32 = 18;
 
 /// Passes the named point, doing what the environment says for it.
-pub(crate) async fn hit(point: &'static str) -> Result<()> {
+///
+/// # Errors
+/// [`Kind::Internal`] where the environment says `error`.
+pub async fn hit(point: &'static str) -> Result<()> {
     static POINTS: OnceLock<Vec<(String, String)>> = OnceLock::new();
     let points = POINTS.get_or_init(|| parse(&std::env::var("ICEHAUL_FAILPOINTS").unwrap_or_default()));
     match points.iter().find(|(name, _)| name == point) {

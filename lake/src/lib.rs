@@ -9,7 +9,7 @@ mod catalog;
 mod commit;
 mod describe;
 mod error;
-mod failpoint;
+pub mod failpoint;
 pub mod fingerprint;
 mod lake;
 mod name;

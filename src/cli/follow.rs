@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use serde_json::Value;
 
 use super::print;
@@ -86,7 +86,8 @@ fn draw(bar: &ProgressBar, job: &Value) {
     // The total is an estimate, until the end tells.
     let total = if done.is_some() { total.and(done) } else { total.map(|total| total.max(rows)) };
     // First, so that a bar is never drawn with what the look before has found.
-    bar.set_prefix(print::cell(&job["table"]).chars().take(NAME_LENGTH).collect::<String>());
+    let about = if job["table"].is_null() { &job["kind"] } else { &job["table"] };
+    bar.set_prefix(print::cell(about).chars().take(NAME_LENGTH).collect::<String>());
     bar.set_message(message(job, rows, Utc::now()));
     bar.set_position(rows);
     let style = match total {
@@ -114,6 +115,9 @@ fn message(job: &Value, rows: u64, now: DateTime<Utc>) -> String {
             let left = progress["eta_seconds"].as_f64().filter(|_| phase == "reading");
             let left = left.map(|left| format!(", {left} s left")).unwrap_or_default();
             match rows {
+                0 if phase == "uploading" => {
+                    format!("{phase} {}", HumanBytes(progress["bytes"].as_u64().unwrap_or_default()))
+                }
                 0 => phase.to_owned(),
                 _ => format!("{phase} {}, {}/s{left}", print::count(rows, "row"), HumanCount(rate)),
             }
@@ -125,6 +129,7 @@ fn message(job: &Value, rows: u64, now: DateTime<Utc>) -> String {
             let reason = if job["error"].is_null() { String::new() } else { format!(": {}", why(&job["error"])) };
             format!("attempt {next} of {} in {seconds} s{reason}", job["max_attempts"])
         }
+        ended if job["table"].is_null() => ended.to_owned(),
         ended => format!("{ended}, {}", print::count(rows, "row")),
     }
 }
@@ -148,6 +153,10 @@ pub fn report(job: &Value, as_json: bool) -> Result<(), Failure> {
 fn succeeded(job: &Value) {
     let (table, result) = (print::cell(&job["table"]), &job["result"]);
     let seconds = print::cell(&result["duration_seconds"]);
+    if job["table"].is_null() {
+        let (place, bytes) = (print::cell(&result["s3_location"]), result["bytes"].as_u64().unwrap_or_default());
+        return print::line(format_args!("{place}: {} in {seconds} s", HumanBytes(bytes)));
+    }
     let notes = || {
         for note in result["type_notes"].as_array().into_iter().flatten() {
             print::line(format_args!("  note: {}: {}", print::cell(&note["column"]), print::cell(&note["note"])));
@@ -183,6 +192,8 @@ mod tests {
         let error = json!({"code": "source_unreachable", "message": "no answer"});
         let retrying = json!({"status": "retrying", "attempt": 1, "max_attempts": 5, "next_attempt_at": "2026-11-23T10:00:07Z", "error": error});
         assert_eq!(say(retrying, 0), "attempt 2 of 5 in 7 s: no answer (source_unreachable)");
-        assert_eq!(say(json!({"status": "succeeded"}), 1), "succeeded, 1 row");
+        assert_eq!(say(json!({"status": "succeeded", "table": "raw.orders"}), 1), "succeeded, 1 row");
+        let sending = json!({"status": "running", "progress": {"phase": "uploading", "bytes": 3 << 20}});
+        assert_eq!(say(sending, 0), "uploading 3.00 MiB");
     }
 }

@@ -4,10 +4,10 @@ mod config;
 mod fingerprint;
 mod follow;
 mod jobs;
-mod load;
 mod print;
 mod query;
 mod serve;
+mod submit;
 mod tables;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -66,9 +66,9 @@ impl Connect {
 
 /// Runs the program; gives 0 on success, 1 on a failed job, 2 on bad usage.
 pub fn main() -> ExitCode {
-    let matches = Cli::command().subcommand(load::command()).get_matches();
+    let matches = Cli::command().subcommands(submit::commands()).get_matches();
     let done = match matches.subcommand() {
-        Some(("load", load)) => block_on(load::run(load)),
+        Some((verb, rest)) if submit::is_verb(verb) => block_on(submit::run(verb, rest)),
         _ => match Cli::from_arg_matches(&matches) {
             Ok(cli) => run(cli),
             Err(e) => e.exit(),

@@ -53,6 +53,7 @@ impl Up {
     pub fn run(self, file: Option<&Path>) -> Result<(), Failure> {
         let mut config = Config::load(file, self.data.data_dir.as_deref()).map_err(Failure::usage)?;
         start_log(&config)?;
+        add_samples(&mut config)?;
         let _lock = lock(&config.data_dir)?;
         let redis = match &config.redis_url {
             Some(_) => None,
@@ -108,6 +109,7 @@ impl Serve {
         let queue =
             Queue::connect(url.expose(), config.queue.clone()).await.map_err(|e| Failure::new(e.to_string()))?;
         let (registry, connections) = (Registry::new(), Arc::new(config.connections.clone()));
+        let file_roots = Arc::new(config.file_roots.clone());
         // The API answers until the worker has drained: whoever asks meanwhile sees the jobs end.
         let (shutdown, deaf) = (CancellationToken::new(), CancellationToken::new());
         tokio::spawn(stop_on_signal(shutdown.clone()));
@@ -123,6 +125,7 @@ impl Serve {
                 sealer.clone(),
                 lakes.clone(),
                 connections.clone(),
+                file_roots.clone(),
                 registry.clone(),
                 config.api.clone(),
             )
@@ -137,7 +140,8 @@ impl Serve {
             );
         }
         if worker {
-            let setup = Setup { queue, sealer, lakes, connections, limits: Arc::new(config.limits.clone()), registry };
+            let limits = Arc::new(config.limits.clone());
+            let setup = Setup { queue, sealer, lakes, connections, file_roots, limits, registry };
             let (worker, shutdown) = (config.worker.clone(), shutdown.clone());
             parts.spawn(async move {
                 icehaul_worker::run(worker, setup, shutdown).await.map_err(|e| format!("the worker ended: {e}"))
@@ -169,6 +173,15 @@ async fn stop_on_signal(shutdown: CancellationToken) {
         }
     }
     std::process::exit(130);
+}
+
+/// The samples of the working directory may be loaded by whoever tries Icehaul.
+fn add_samples(config: &mut Config) -> Result<(), Failure> {
+    let samples = std::path::absolute("samples").map_err(|e| Failure::new(format!("no working directory: {e}")))?;
+    if samples.is_dir() {
+        config.file_roots.add(samples);
+    }
+    Ok(())
 }
 
 /// Only one `icehaul up` per data directory.

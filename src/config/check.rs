@@ -1,5 +1,10 @@
 //! What no type can say: values with which Icehaul would start and then not work.
-use icehaul_jobs::{Sealer, queue};
+use std::{
+    collections::BTreeMap,
+    path::{Component, Path},
+};
+
+use icehaul_jobs::{Sealer, config::S3Connection, queue, source::check_endpoint};
 use icehaul_lake::Lake;
 use tracing_subscriber::EnvFilter;
 
@@ -21,6 +26,8 @@ impl Config {
         }
         self.api_and_queue(&mut faults);
         self.worker_and_limits(&mut faults);
+        self.file_roots(&mut faults);
+        self.buckets(&mut faults);
         self.catalogs(&mut faults).await;
         faults.0
     }
@@ -57,8 +64,45 @@ impl Config {
         }
         faults.at_least_one("limits.max_cell_bytes", limits.max_cell_bytes as u64);
         faults.at_least_one("limits.max_columns", limits.max_columns as u64);
+        faults.at_least_one("limits.max_files", limits.max_files as u64);
         faults.seconds("limits.statement_timeout_seconds", limits.statement_timeout_seconds, false);
         faults.seconds("limits.connect_timeout_seconds", limits.connect_timeout_seconds, false);
+    }
+
+    /// Whoever may submit can have the files below a root read: the key that seals all secrets is not among them.
+    fn file_roots(&self, faults: &mut Faults) {
+        let key = self.secret_key_file.clone().unwrap_or_else(|| self.data_dir.join("secret.key"));
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        for root in self.file_roots.iter() {
+            let shown = root.display();
+            if root.components().any(|part| part == Component::ParentDir) {
+                faults.add("file_roots", &format!("`{shown}` must not go up by `..`"));
+            }
+            for (what, path) in [("the data directory", &self.data_dir), ("the sealing key", &key)] {
+                if real(path).starts_with(real(root)) {
+                    faults.add("file_roots", &format!("{what} lies below `{shown}`; name folders with data only"));
+                }
+            }
+        }
+    }
+
+    /// A bucket that two connections claim would be read by chance.
+    fn buckets(&self, faults: &mut Faults) {
+        let mut claimed = BTreeMap::new();
+        for (name, connection) in self.connections.of_kind::<S3Connection>() {
+            let key = |key: &str| format!("connections.{name}.{key}");
+            if let Some(Err(what)) = connection.endpoint.as_deref().map(check_endpoint) {
+                faults.add(&key("endpoint"), what);
+            }
+            if connection.access_key.is_some() != connection.secret_key.is_some() {
+                faults.add(&key("secret_key"), "goes with `access_key`, and `access_key` with it");
+            }
+            for bucket in &connection.buckets {
+                if let Some(other) = claimed.insert(bucket, name) {
+                    faults.add(&key("buckets"), &format!("`{bucket}` is listed by the connection `{other}` too"));
+                }
+            }
+        }
     }
 
     async fn catalogs(&self, faults: &mut Faults) {

@@ -43,7 +43,7 @@ fn what(kind: &Kind) -> String {
             format!("must be {}, not {found}", plain(wanted))
         }
         Kind::Message(message) if message.contains("untagged enum SecretSource") => {
-            "`password` must be a text, { file = \"…\" } or { env = \"…\" }".to_owned()
+            "a secret must be a text, { file = \"…\" } or { env = \"…\" }".to_owned()
         }
         Kind::Message(message) => message.trim().to_owned(),
         other => other.to_string(),

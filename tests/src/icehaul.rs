@@ -125,14 +125,35 @@ impl Icehaul {
         (response.status(), response.json().await.unwrap_or_default())
     }
 
-    /// Submits a load and gives its id.
+    /// Submits a load from PostgreSQL and gives its id.
+    pub async fn submit(&self, body: &Value) -> String {
+        self.submit_to("/load/postgres", body).await
+    }
+
+    /// Submits a job of any kind and gives its id.
     ///
     /// # Panics
     /// If it is not accepted.
-    pub async fn submit(&self, body: &Value) -> String {
-        let (status, accepted) = self.post("/load/postgres", body).await;
-        assert_eq!(status, StatusCode::ACCEPTED, "{accepted}");
+    pub async fn submit_to(&self, path: &str, body: &Value) -> String {
+        let (status, accepted) = self.post(path, body).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{path}: {accepted}");
         accepted["job_id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Submits a job of any kind, waits, and gives its document.
+    pub async fn run(&self, path: &str, body: &Value) -> Value {
+        let id = self.submit_to(path, body).await;
+        self.ended(&id).await
+    }
+
+    /// Submits a job of any kind, waits, and gives its result.
+    ///
+    /// # Panics
+    /// If it does not succeed.
+    pub async fn done(&self, path: &str, body: &Value) -> Value {
+        let job = self.run(path, body).await;
+        assert_eq!(job["status"], "succeeded", "{job:#}");
+        job["result"].clone()
     }
 
     /// Waits for a job's end and gives its document.
@@ -153,8 +174,7 @@ impl Icehaul {
 
     /// Submits a load and waits for its end.
     pub async fn load(&self, body: &Value) -> Value {
-        let id = self.submit(body).await;
-        self.ended(&id).await
+        self.run("/load/postgres", body).await
     }
 
     /// Looks at a job until it is as the test wants it.
@@ -172,13 +192,8 @@ impl Icehaul {
     }
 
     /// Submits a load, waits, and gives its result.
-    ///
-    /// # Panics
-    /// If it does not succeed.
     pub async fn loaded(&self, body: &Value) -> Value {
-        let job = self.load(body).await;
-        assert_eq!(job["status"], "succeeded", "{job:#}");
-        job["result"].clone()
+        self.done("/load/postgres", body).await
     }
 
     /// Runs a query and gives its rows.

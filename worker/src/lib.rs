@@ -15,8 +15,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use futures::future::BoxFuture;
 use icehaul_jobs::{
     Code, Ctx, Error, Lakes, Result, Sealer, StopReason,
-    config::{Connections, Limits},
-    job,
+    config::{Connections, FileRoots, Limits},
     queue::Queue,
     spec::JobSpec,
 };
@@ -63,6 +62,8 @@ pub struct Setup {
     pub lakes: Lakes,
     /// The named connections.
     pub connections: Arc<Connections>,
+    /// The folders below which requests may name files.
+    pub file_roots: Arc<FileRoots>,
     /// The bounds.
     pub limits: Arc<Limits>,
     /// Where the metrics go.
@@ -169,6 +170,7 @@ impl Runner for Jobs {
                 epoch: claimed.epoch,
                 lakes: setup.lakes.clone(),
                 connections: setup.connections.clone(),
+                file_roots: setup.file_roots.clone(),
                 limits: setup.limits.clone(),
                 progress,
                 stop: stop.clone(),
@@ -183,7 +185,7 @@ impl Runner for Jobs {
                 // The job ends itself now; it is not this branch that ends it.
                 std::future::pending::<Infallible>().await
             };
-            tokio::select! { result = job::run(&spec, &ctx) => result, never = over => match never {} }
+            tokio::select! { result = spec.run(&ctx) => result, never = over => match never {} }
         })
     }
 }

@@ -64,7 +64,7 @@ fn submissions() -> Vec<Operation> {
                 &["Location", "Preference-Applied", "Idempotent-Replayed"],
             )
             .fails(&[Code::InvalidIdentifier, Code::InvalidPartition, Code::QueryNotAllowed])
-            .fails(&[Code::CatalogNotFound, Code::ConnectionNotFound])
+            .fails(&[Code::CatalogNotFound, Code::ConnectionNotFound, Code::PathNotAllowed, Code::UnknownFormat])
             .fails(&[Code::IdempotencyConflict, Code::QueueFull, Code::QueueUnavailable])
     };
     JobSpec::kinds().into_iter().map(submission).collect()

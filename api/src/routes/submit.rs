@@ -9,7 +9,7 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use icehaul_jobs::{
-    Code, Error, JobId, Status,
+    Code, Error, FieldError, JobId, Status,
     queue::{Accepted, NewJob},
     spec::JobSpec,
 };
@@ -52,16 +52,12 @@ pub(crate) async fn submit(
 
 /// What the request names must be configured here: better said now than by a failed job.
 fn check_names(spec: &JobSpec, state: &AppState) -> Result<()> {
-    let JobSpec::Load(load) = spec;
-    let catalog = load.target().catalog.as_deref();
-    state.lakes.get(catalog).map_err(|e| Error::field("catalog", Code::CatalogNotFound, e.message()))?;
-    if let Some(name) = load.connection()
-        && !state.connections.contains_key(name)
-    {
-        let detail = format!("no connection named `{name}` is configured");
-        return Err(Error::field("connection", Code::ConnectionNotFound, detail).into());
+    let mut faults = spec.check_names(&state.connections, &state.file_roots);
+    if let Some(Err(error)) = spec.target().map(|target| state.lakes.get(target.catalog.as_deref())) {
+        let (field, code, detail) = ("catalog".into(), Code::CatalogNotFound, error.message().into());
+        faults.push(FieldError { field, code, detail });
     }
-    Ok(())
+    if faults.is_empty() { Ok(()) } else { Err(Error::fields(faults).into()) }
 }
 
 fn new_job(id: JobId, spec: JobSpec, idempotency: Option<(String, String)>, state: &AppState) -> Result<NewJob> {

@@ -35,12 +35,13 @@ mod summary {
     pub const ROWS: &str = "icehaul.rows";
     pub const COLUMNS: &str = "icehaul.columns";
     pub const SOURCE: &str = "icehaul.source";
+    pub const FILES: &str = "icehaul.files";
     pub const FINGERPRINT: &str = "icehaul.fingerprint";
     pub const CURSOR: &str = "icehaul.cursor";
     pub const TYPE_NOTES: &str = "icehaul.type-notes";
 }
 
-pub(super) async fn run(load: &LoadSpec, ctx: &Ctx) -> Result<Value> {
+pub(crate) async fn run(load: &LoadSpec, ctx: &Ctx) -> Result<Value> {
     let started = Instant::now();
     let attempt =
         Attempt { load, ctx, table: load.target().name()?, lake: ctx.lake(load.target().catalog.as_deref())? };
@@ -134,10 +135,7 @@ impl Attempt<'_> {
     /// Where the load begins, if it keeps a cursor: there where the table's last load from the same source ended.
     async fn begin(&self) -> Result<Option<Begin>> {
         let Target { mode, cursor: Some(column), cursor_start, lag, .. } = self.request() else { return Ok(None) };
-        let Some(source) = self.load.cursor_source(self.ctx)? else {
-            let detail = format!("{} cannot be read incrementally", self.load.title());
-            return Err(Error::field("cursor", Code::ConflictingFields, detail));
-        };
+        let source = self.load.cursor_source(self.ctx)?;
         let (mut cursors, has_rows) = self.lake.cursors(&self.table).await?;
         let from = cursors.remove(&source);
         let wish = CursorWish { column: column.clone(), lag: *lag, ..CursorWish::default() };
@@ -260,6 +258,9 @@ impl Attempt<'_> {
             (summary::COLUMNS.into(), json!(columns(plan)).to_string()),
             (summary::SOURCE.into(), plan.origin.clone()),
         ]);
+        if let Some(files) = plan.files {
+            entries.insert(summary::FILES.into(), files.to_string());
+        }
         if let Some(fingerprint) = &proven.written.fingerprint {
             entries.insert(summary::FINGERPRINT.into(), fingerprint.to_string());
         }
@@ -288,28 +289,34 @@ impl Attempt<'_> {
         step: Option<&CursorMove>,
         started: Instant,
     ) -> Value {
-        self.with_old_keys(json!({
-            "status": "success",
-            "message": format!("Data loaded from {}", self.load.title()),
-            "table": self.table.to_string(),
-            "rows_loaded": proven.written.rows,
-            "columns": columns(plan),
-            "source": plan.origin,
-            "duration_seconds": seconds(started),
-            "snapshot_id": committed.snapshot_id.map(|id| id.to_string()),
-            "files_written": proven.written.files.len(),
-            "bytes_written": proven.written.files.iter().map(WrittenFile::bytes).sum::<u64>(),
-            "fingerprint": proven.written.fingerprint.as_ref().map(ToString::to_string),
-            "verification": proven.verification,
-            "type_notes": plan.type_notes,
-            "rows_quarantined": 0,
-            "unchanged": committed.snapshot_id.is_none(),
-            "cursor": step.filter(|_| committed.snapshot_id.is_some()).map(cursor_note),
-        }))
+        self.with_own_keys(
+            plan.files,
+            json!({
+                "status": "success",
+                "message": format!("Data loaded from {}", self.load.title()),
+                "table": self.table.to_string(),
+                "rows_loaded": proven.written.rows,
+                "columns": columns(plan),
+                "source": plan.origin,
+                "duration_seconds": seconds(started),
+                "snapshot_id": committed.snapshot_id.map(|id| id.to_string()),
+                "files_written": proven.written.files.len(),
+                "bytes_written": proven.written.files.iter().map(WrittenFile::bytes).sum::<u64>(),
+                "fingerprint": proven.written.fingerprint.as_ref().map(ToString::to_string),
+                "verification": proven.verification,
+                "type_notes": plan.type_notes,
+                "rows_quarantined": 0,
+                "unchanged": committed.snapshot_id.is_none(),
+                "cursor": step.filter(|_| committed.snapshot_id.is_some()).map(cursor_note),
+            }),
+        )
     }
 
-    /// Adds the keys by which callers of the older system know the result.
-    fn with_old_keys(&self, mut result: Value) -> Value {
+    /// Adds the keys that only loads from such a source have, and those by which callers of the older system know it.
+    fn with_own_keys(&self, files: Option<u64>, mut result: Value) -> Value {
+        if let Some(files) = files {
+            result["files_read"] = files.into();
+        }
         for (key, value) in self.load.old_keys(&result) {
             result[key] = value;
         }
@@ -326,25 +333,29 @@ impl Attempt<'_> {
             self.lake.discard_prefix(&self.table, &self.prefix(epoch)).await;
         }
         let fingerprint = committed.summary.get(summary::FINGERPRINT);
-        Ok(self.with_old_keys(json!({
-            "status": "success",
-            "message": format!("Data loaded from {}", self.load.title()),
-            "table": self.table.to_string(),
-            "rows_loaded": number(summary::ROWS),
-            "columns": parsed(summary::COLUMNS),
-            "source": entry(summary::SOURCE),
-            "duration_seconds": seconds(started),
-            "snapshot_id": committed.snapshot_id.map(|id| id.to_string()),
-            "files_written": number("added-data-files"),
-            "bytes_written": number("added-files-size"),
-            "fingerprint": fingerprint,
-            "verification": {"mode": if fingerprint.is_some() { "checksum" } else { "counts" }, "match": true,
-                             "note": "published by an earlier attempt, which verified it"},
-            "type_notes": parsed(summary::TYPE_NOTES),
-            "rows_quarantined": 0,
-            "unchanged": false,
-            "cursor": serde_json::from_str::<Value>(entry(summary::CURSOR)).unwrap_or_default(),
-        })))
+        let files = committed.summary.get(summary::FILES).and_then(|files| files.parse().ok());
+        Ok(self.with_own_keys(
+            files,
+            json!({
+                "status": "success",
+                "message": format!("Data loaded from {}", self.load.title()),
+                "table": self.table.to_string(),
+                "rows_loaded": number(summary::ROWS),
+                "columns": parsed(summary::COLUMNS),
+                "source": entry(summary::SOURCE),
+                "duration_seconds": seconds(started),
+                "snapshot_id": committed.snapshot_id.map(|id| id.to_string()),
+                "files_written": number("added-data-files"),
+                "bytes_written": number("added-files-size"),
+                "fingerprint": fingerprint,
+                "verification": {"mode": if fingerprint.is_some() { "checksum" } else { "counts" }, "match": true,
+                                 "note": "published by an earlier attempt, which verified it"},
+                "type_notes": parsed(summary::TYPE_NOTES),
+                "rows_quarantined": 0,
+                "unchanged": false,
+                "cursor": serde_json::from_str::<Value>(entry(summary::CURSOR)).unwrap_or_default(),
+            }),
+        ))
     }
 }
 

@@ -1,18 +1,7 @@
-//! How each kind of job runs.
+//! How each kind of job runs. Adding a kind: one new file here, and its name in `spec/mod.rs`.
 mod load;
+mod upload;
 
-use serde_json::Value;
-
+pub(crate) use load::run as run_load;
 pub use load::source_columns;
-
-use crate::{Ctx, Result, spec::JobSpec};
-
-/// Does the job and gives the `result` of its document. Safe to run again after a crash at any point.
-///
-/// # Errors
-/// The job's failure; its code says whether the queue tries again.
-pub async fn run(spec: &JobSpec, ctx: &Ctx) -> Result<Value> {
-    match spec {
-        JobSpec::Load(load) => load::run(load, ctx).await,
-    }
-}
+pub use upload::UploadS3;

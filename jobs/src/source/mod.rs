@@ -1,5 +1,9 @@
 //! Where rows come from. Adding a source: one new file here, and its name twice below.
+mod files;
+mod many;
+mod pattern;
 mod postgres;
+mod s3;
 
 use std::any::Any;
 
@@ -10,6 +14,7 @@ use serde_json::Value;
 
 use crate::{
     Batches, Code, Ctx, Error, FieldError, Result, Secret,
+    config::{Connections, FileRoots},
     spec::{JobOptions, Load, Target, read_request, schema_of},
     transform::MarkKind,
 };
@@ -18,25 +23,28 @@ use crate::{
 pub trait Source: Clone + Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// The product's name, for messages.
     const TITLE: &'static str;
+    /// Whether later loads can go on where the last one ended.
+    const INCREMENTAL: bool = false;
 
     /// Finds what is wrong without any I/O.
     fn check(&self) -> Vec<FieldError>;
 
-    /// The secrets among its fields.
-    fn secrets(&mut self) -> Vec<&mut Secret>;
+    /// Finds what is wrong with names of the configuration (a connection, a folder), without any I/O.
+    fn check_names(&self, _connections: &Connections, _roots: &FileRoots) -> Vec<FieldError> {
+        Vec::new()
+    }
 
-    /// The configured connection that it names, if it names one.
-    fn connection(&self) -> Option<&str> {
-        None
+    /// The secrets among its fields.
+    fn secrets(&mut self) -> Vec<&mut Secret> {
+        Vec::new()
     }
 
     /// The name under which a table keeps how far it was loaded from this source; it changes when the rows meant change.
-    /// `None`: the source cannot be read incrementally.
     ///
     /// # Errors
-    /// [`Code::ConnectionNotFound`].
-    fn cursor_source(&self, _ctx: &Ctx) -> Result<Option<String>> {
-        Ok(None)
+    /// [`Code::ConnectionNotFound`], [`Code::ConflictingFields`] for a source that is not [`Source::INCREMENTAL`].
+    fn cursor_source(&self, _ctx: &Ctx) -> Result<String> {
+        Err(Error::fields(vec![no_cursor::<Self>("cursor")]))
     }
 
     /// The keys that the older system's callers expect beside ours, made from the result.
@@ -85,6 +93,8 @@ pub struct Plan {
     pub parallelism: Option<usize>,
     /// The number of rows, where the source tells without counting.
     pub rows_estimate: Option<u64>,
+    /// The number of files that will be read, for sources that consist of files.
+    pub files: Option<u64>,
     /// The highest value of the cursor among the rows, if one was wished for and there are rows.
     pub cursor: Option<String>,
     /// Columns whose type could not be kept exactly, and other things that the result must say.
@@ -115,7 +125,10 @@ pub struct TypeNote {
     pub note: String,
 }
 
+pub(crate) use files::one as one_file;
 pub use postgres::SslMode;
+pub use s3::{S3Access, check_endpoint};
+pub(crate) use s3::{check_bucket, check_key};
 
 macro_rules! sources {
     ($($kind:literal $module:ident::$source:ident),* $(,)?) => {
@@ -178,15 +191,17 @@ macro_rules! sources {
             /// The secrets among its fields.
             pub fn secrets(&mut self) -> Vec<&mut Secret> { match self { $(Self::$source(load) => load.source.secrets(),)* } }
 
-            /// See [`Source::connection`].
+            /// See [`Source::check_names`].
             #[must_use]
-            pub fn connection(&self) -> Option<&str> { match self { $(Self::$source(load) => load.source.connection(),)* } }
+            pub fn check_names(&self, connections: &Connections, roots: &FileRoots) -> Vec<FieldError> {
+                match self { $(Self::$source(load) => load.source.check_names(connections, roots),)* }
+            }
 
             /// See [`Source::cursor_source`].
             ///
             /// # Errors
             /// The source's.
-            pub fn cursor_source(&self, ctx: &Ctx) -> Result<Option<String>> { match self { $(Self::$source(load) => load.source.cursor_source(ctx),)* } }
+            pub fn cursor_source(&self, ctx: &Ctx) -> Result<String> { match self { $(Self::$source(load) => load.source.cursor_source(ctx),)* } }
 
             /// See [`Source::old_keys`].
             #[must_use]
@@ -209,6 +224,14 @@ macro_rules! sources {
 
 sources! {
     "load.postgres" postgres::Postgres,
+    "load.file" files::Files,
+    "load.s3" s3::S3,
+}
+
+/// What is wrong with a field that asks a source for what only [`Source::INCREMENTAL`] ones can.
+pub(crate) fn no_cursor<S: Source>(field: &str) -> FieldError {
+    let detail = format!("{} cannot be read incrementally", S::TITLE);
+    FieldError { field: field.into(), code: Code::ConflictingFields, detail }
 }
 
 fn unknown(kind: &str) -> Error {

@@ -4,7 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::JobOptions;
-use crate::{Code, FieldError, Result, source::Source};
+use crate::{
+    Code, FieldError, Result,
+    source::{Source, no_cursor},
+};
 
 /// A load request: where the rows come from, where they go, and how the job is run.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -24,7 +27,11 @@ impl<S: Source> Load<S> {
     /// Finds what is wrong without any I/O.
     #[must_use]
     pub fn check(&self) -> Vec<FieldError> {
-        [self.options.check(), self.source.check(), self.target.check()].concat()
+        let mut faults = [self.options.check(), self.source.check(), self.target.check()].concat();
+        if self.target.cursor.is_some() && !S::INCREMENTAL {
+            faults.push(no_cursor::<S>("cursor"));
+        }
+        faults
     }
 }
 
@@ -136,7 +143,7 @@ pub struct Target {
     /// What to do when the rows have columns or types that the table lacks.
     #[serde(default)]
     pub schema_mode: SchemaModeName,
-    /// Adds the lineage columns `source_system` and `scraped_at`.
+    /// Adds the lineage columns, which say where each row comes from and when it was read.
     #[serde(default = "yes")]
     pub lineage: bool,
     /// How the load is proven before it is published.

@@ -3,83 +3,154 @@ mod load;
 mod options;
 mod parse;
 
+use schemars::JsonSchema;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 pub use load::{CompressionName, Load, LoadMode, SchemaModeName, Target, Verify};
 pub use options::{JobOptions, Priority};
 pub use parse::{read_json, read_request, schema_of};
 
-use crate::{Code, Error, Result, Sealer, source::LoadSpec};
+use crate::{
+    Code, Ctx, Error, FieldError, Result, Sealer, Secret,
+    config::{Connections, FileRoots},
+    job::{UploadS3, run_load},
+    source::LoadSpec,
+};
 
 /// The version of the payload that workers of this release read.
 const PAYLOAD_VERSION: u64 = 2;
 
-/// A checked request: what is to be done.
-#[derive(Clone, Debug)]
-pub enum JobSpec {
-    /// Rows from a source into a table.
-    Load(LoadSpec),
+/// A kind of job that loads from no source: the type is its request body, with the [`JobOptions`] among the fields.
+pub(crate) trait Task: Clone + Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static {
+    /// The kind, as it stands in documents and filters.
+    const KIND: &'static str;
+
+    /// Finds what is wrong without any I/O.
+    fn check(&self) -> Vec<FieldError>;
+
+    /// Finds what is wrong with names of the configuration (a connection, a folder), without any I/O.
+    fn check_names(&self, _connections: &Connections, _roots: &FileRoots) -> Vec<FieldError> {
+        Vec::new()
+    }
+
+    /// How the job is run.
+    fn options(&self) -> &JobOptions;
+
+    /// The secrets among its fields.
+    fn secrets(&mut self) -> Vec<&mut Secret> {
+        Vec::new()
+    }
+
+    /// Does the job and gives the `result` of its document. Safe to run again after a crash at any point.
+    fn run(&self, ctx: &Ctx) -> impl Future<Output = Result<Value>> + Send;
+}
+
+macro_rules! kinds {
+    ($($task:ident: $about:literal),* $(,)?) => {
+        /// A checked request: what is to be done.
+        #[derive(Clone, Debug)]
+        pub enum JobSpec {
+            /// Rows from a source into a table.
+            Load(LoadSpec),
+            $(#[doc = $about] $task(Box<$task>),)*
+        }
+
+        impl JobSpec {
+            /// The kinds of job that exist, as they stand in documents and filters.
+            #[must_use]
+            pub fn kinds() -> Vec<String> {
+                LoadSpec::KINDS.iter().copied().chain([$($task::KIND),*]).map(String::from).collect()
+            }
+
+            /// The JSON Schema (2020-12) of the request body of a kind.
+            #[must_use]
+            pub fn request_schema(kind: &str) -> Option<Value> {
+                match kind { $($task::KIND => Some(schema_of::<$task>()),)* _ => LoadSpec::request_schema(kind) }
+            }
+
+            /// Reads a request body for a kind.
+            ///
+            /// # Errors
+            /// [`Code::InvalidJson`], [`Code::EmptyBody`] or every wrong field at once.
+            pub fn from_body(kind: &str, body: &[u8]) -> Result<Self> {
+                let body = read_json(body)?;
+                match kind {
+                    $($task::KIND => Ok(Self::$task(Box::new(read_request(body, $task::check)?))),)*
+                    _ => LoadSpec::from_request(kind, body).map(Self::Load),
+                }
+            }
+
+            fn from_value(kind: &str, value: Value) -> Result<Self> {
+                match kind {
+                    $($task::KIND => serde_json::from_value(value).map(|task| Self::$task(Box::new(task)))
+                        .map_err(|e| Error::new(Code::InvalidRequest, e.to_string())),)*
+                    _ => LoadSpec::from_value(kind, value).map(Self::Load),
+                }
+            }
+
+            /// The job's kind, such as `load.postgres`.
+            #[must_use]
+            pub fn kind(&self) -> String {
+                match self { Self::Load(load) => load.kind(), $(Self::$task(_) => $task::KIND,)* }.to_owned()
+            }
+
+            /// The fields that every job has.
+            #[must_use]
+            pub fn options(&self) -> &JobOptions {
+                match self { Self::Load(load) => load.options(), $(Self::$task(task) => task.options(),)* }
+            }
+
+            /// Where the rows go, of a job that writes a table.
+            #[must_use]
+            pub fn target(&self) -> Option<&Target> {
+                match self { Self::Load(load) => Some(load.target()), $(Self::$task(_) => None,)* }
+            }
+
+            /// The request as it is shown: secrets are `***`.
+            #[must_use]
+            pub fn redacted(&self) -> Value {
+                match self { Self::Load(load) => load.to_value(), $(Self::$task(task) => serde_json::to_value(task).unwrap_or_default(),)* }
+            }
+
+            /// What is wrong with names of the configuration (a connection, a folder), found without any I/O.
+            #[must_use]
+            pub fn check_names(&self, connections: &Connections, roots: &FileRoots) -> Vec<FieldError> {
+                match self { Self::Load(load) => load.check_names(connections, roots), $(Self::$task(task) => task.check_names(connections, roots),)* }
+            }
+
+            /// The secrets among its fields.
+            pub fn secrets(&mut self) -> Vec<&mut Secret> {
+                match self { Self::Load(load) => load.secrets(), $(Self::$task(task) => task.secrets(),)* }
+            }
+
+            /// Does the job and gives the `result` of its document. Safe to run again after a crash at any point.
+            ///
+            /// # Errors
+            /// The job's failure; its code says whether the queue tries again.
+            pub async fn run(&self, ctx: &Ctx) -> Result<Value> {
+                match self { Self::Load(load) => run_load(load, ctx).await, $(Self::$task(task) => task.run(ctx).await,)* }
+            }
+        }
+    };
+}
+
+kinds! {
+    UploadS3: "A file into a bucket.",
 }
 
 impl JobSpec {
-    /// The kinds of job that exist, as they stand in documents and filters.
-    #[must_use]
-    pub fn kinds() -> Vec<String> {
-        LoadSpec::KINDS.iter().map(ToString::to_string).collect()
-    }
-
-    /// Reads a request body for a kind.
-    ///
-    /// # Errors
-    /// [`Code::InvalidJson`], [`Code::EmptyBody`] or every wrong field at once.
-    pub fn from_body(kind: &str, body: &[u8]) -> Result<Self> {
-        LoadSpec::from_request(kind, read_json(body)?).map(Self::Load)
-    }
-
-    /// The JSON Schema (2020-12) of the request body of a kind.
-    #[must_use]
-    pub fn request_schema(kind: &str) -> Option<Value> {
-        LoadSpec::request_schema(kind)
-    }
-
-    /// The job's kind, such as `load.postgres`.
-    #[must_use]
-    pub fn kind(&self) -> String {
-        match self {
-            Self::Load(load) => load.kind().to_owned(),
-        }
-    }
-
-    /// The fields that every job has.
-    #[must_use]
-    pub fn options(&self) -> &JobOptions {
-        match self {
-            Self::Load(load) => load.options(),
-        }
-    }
-
     /// The table that it writes, as `namespace.table`.
     #[must_use]
     pub fn table(&self) -> Option<String> {
-        match self {
-            Self::Load(load) => Some(format!("{}.{}", load.target().namespace, load.target().table_name)),
-        }
-    }
-
-    /// The request as it is shown: secrets are `***`.
-    #[must_use]
-    pub fn redacted(&self) -> Value {
-        match self {
-            Self::Load(load) => load.to_value(),
-        }
+        self.target().map(|target| format!("{}.{}", target.namespace, target.table_name))
     }
 
     /// Tells whether two requests are the same, passwords included, without giving any of it away.
     #[must_use]
     pub fn digest(&mut self, sealer: &Sealer) -> String {
         let mut parts = vec![self.kind(), self.redacted().to_string()];
-        let Self::Load(load) = self;
-        parts.extend(load.secrets().iter().map(|secret| secret.expose().to_owned()));
+        parts.extend(self.secrets().iter().map(|secret| secret.expose().to_owned()));
         sealer.digest(serde_json::json!(parts).to_string().as_bytes())
     }
 
@@ -89,8 +160,7 @@ impl JobSpec {
     /// # Errors
     /// [`Code::Internal`] if sealing fails.
     pub fn seal(mut self, sealer: &Sealer, job: &str) -> Result<String> {
-        let Self::Load(load) = &mut self;
-        for secret in load.secrets() {
+        for secret in self.secrets() {
             sealer.seal(secret, job)?;
         }
         let payload = serde_json::json!({"version": PAYLOAD_VERSION, "kind": self.kind(), "request": self.redacted()});
@@ -112,12 +182,12 @@ impl JobSpec {
             return Err(unreadable(format!("version {} is not known here", value["version"])));
         }
         let kind = value["kind"].as_str().unwrap_or_default().to_owned();
-        let mut load =
-            LoadSpec::from_value(&kind, value["request"].take()).map_err(|e| unreadable(e.message().to_owned()))?;
-        for secret in load.secrets() {
+        let mut spec =
+            Self::from_value(&kind, value["request"].take()).map_err(|e| unreadable(e.message().to_owned()))?;
+        for secret in spec.secrets() {
             sealer.open_secret(secret, job)?;
         }
-        Ok(Self::Load(load))
+        Ok(spec)
     }
 }
 
@@ -149,7 +219,7 @@ mod tests {
         );
         assert_eq!(refused(&format!("{stamp}  {bare}"), "job-1"), Some(Code::SecretUnreadable), "with a blank more");
 
-        let JobSpec::Load(mut load) = JobSpec::unseal(&payload, &sealer, "job-1").expect("the request");
-        assert_eq!(load.secrets()[0].expose(), "hunter2");
+        let mut spec = JobSpec::unseal(&payload, &sealer, "job-1").expect("the request");
+        assert_eq!(spec.secrets()[0].expose(), "hunter2");
     }
 }

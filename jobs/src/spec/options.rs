@@ -57,7 +57,7 @@ const MAX_LABELS: usize = 32;
 const MAX_LABEL_BYTES: usize = 128;
 
 impl JobOptions {
-    pub(super) fn check(&self) -> Vec<FieldError> {
+    pub(crate) fn check(&self) -> Vec<FieldError> {
         let mut wrong = Vec::new();
         let mut fault = |field: String, detail: &str| {
             wrong.push(FieldError { field, code: Code::InvalidField, detail: detail.to_owned() });

@@ -71,7 +71,8 @@ impl Stand {
         let queue = Queue::connect(&redis.url(), queue).await.expect("queue");
         let sealer = Sealer::from_hex(&"ab".repeat(32)).expect("key");
         let state =
-            AppState::new(queue, sealer, lakes, Arc::default(), prometheus::Registry::new(), config).expect("state");
+            AppState::new(queue, sealer, lakes, Arc::default(), Arc::default(), prometheus::Registry::new(), config)
+                .expect("state");
         Self { app: router(state.clone()), state, redis, _folder: folder }
     }
 

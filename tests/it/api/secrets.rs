@@ -66,7 +66,6 @@ async fn a_password_is_never_seen_again() {
     let held = dump(&stand);
     assert!(!held.windows(CANARY.len()).any(|part| part == CANARY.as_bytes()));
     assert!(held.windows(10).any(|part| part == b"sealed:v1:"), "it is there, sealed");
-    let JobSpec::Load(mut load) =
-        JobSpec::unseal(&job.payload, &stand.state.sealer, &job.id.to_string()).expect("spec");
-    assert_eq!(load.secrets()[0].expose(), CANARY, "and the worker can open it");
+    let mut spec = JobSpec::unseal(&job.payload, &stand.state.sealer, &job.id.to_string()).expect("spec");
+    assert_eq!(spec.secrets()[0].expose(), CANARY, "and the worker can open it");
 }

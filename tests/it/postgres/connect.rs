@@ -130,7 +130,7 @@ async fn encrypted(db: &Database, host: &str, mode: &str, roots: bool) -> Result
         "sslmode": mode, "sslrootcert": server().ca.as_ref().filter(|_| roots),
     }))
     .expect("a connection");
-    let ctx = ctx_with(Limits::default(), Connections::from([("db".into(), connection)]));
+    let ctx = ctx_with(Limits::default(), [("db".into(), connection)].into_iter().collect());
     let sql = "select case when ssl then 1 else 0 end as ssl from pg_stat_ssl where pid = pg_backend_pid()";
     let body = json!({"connection": "db", "query": sql, "namespace": "n", "table_name": "t"});
     load(&LoadSpec::from_request("load.postgres", body)?, &ctx, &Wish::default()).await

@@ -32,6 +32,7 @@ fn ctx_with(limits: Limits, connections: Connections) -> Ctx {
         epoch: 1,
         lakes: Lakes::new(BTreeMap::new(), "none".into()),
         connections: Arc::new(connections),
+        file_roots: Arc::default(),
         limits: Arc::new(limits),
         progress: Arc::default(),
         stop: Stop::default(),

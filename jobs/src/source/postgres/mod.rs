@@ -31,6 +31,7 @@ use self::{copy::Copying, decode::Decoder, plan::Held, relation::Part};
 use super::{Plan, Source, Split, Wish};
 use crate::{
     Batches, Code, Ctx, Error, FieldError, Result, Secret,
+    config::{Connections, FileRoots, PostgresConnection},
     transform::{Mark, Marks, Rows},
 };
 
@@ -89,6 +90,7 @@ pub struct Postgres {
 
 impl Source for Postgres {
     const TITLE: &'static str = "PostgreSQL";
+    const INCREMENTAL: bool = true;
 
     fn check(&self) -> Vec<FieldError> {
         request::check(self)
@@ -98,12 +100,12 @@ impl Source for Postgres {
         self.password.iter_mut().collect()
     }
 
-    fn connection(&self) -> Option<&str> {
-        self.connection.as_deref()
+    fn check_names(&self, connections: &Connections, _roots: &FileRoots) -> Vec<FieldError> {
+        connections.check::<PostgresConnection>(self.connection.as_deref())
     }
 
-    fn cursor_source(&self, ctx: &Ctx) -> Result<Option<String>> {
-        request::cursor_source(self, ctx).map(Some)
+    fn cursor_source(&self, ctx: &Ctx) -> Result<String> {
+        request::cursor_source(self, ctx)
     }
 
     async fn plan(&self, ctx: &Ctx, wish: &Wish) -> Result<Plan> {

@@ -157,6 +157,7 @@ impl<'a> Planner<'a> {
             splits: parts.iter().enumerate().map(|(index, part)| Split { index, part: json!(part) }).collect(),
             parallelism: self.source.parallelism.map(usize::from),
             rows_estimate: estimate.and_then(|relation| relation.rows_estimate),
+            files: None,
             cursor: step,
             type_notes: notes,
             hold: Some(Box::new(Arc::new(held))),

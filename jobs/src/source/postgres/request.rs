@@ -8,7 +8,10 @@ use super::{
     connect::Endpoint,
     sql::{TableRef, begins_as_query, single_statement},
 };
-use crate::{Code, Ctx, Error, FieldError, Result, config::Connection};
+use crate::{
+    Code, Ctx, Error, FieldError, Result,
+    config::{PostgresConnection, SecretSource},
+};
 
 const DEFAULT_PORT: u16 = 5432;
 /// The longest names and texts, in bytes.
@@ -157,20 +160,16 @@ impl Postgres {
             let (host, database) = (given("host", &self.host)?, given("database", &self.database)?);
             return Ok(Endpoint { host, database, user: given("user", &self.user)?, ..common });
         };
-        let Some(found) = ctx.connections.get(name) else {
-            return Err(Error::new(Code::ConnectionNotFound, format!("no connection named `{name}` is configured")));
-        };
-        let Connection::Postgres { host, port, database, user, password, sslmode, sslrootcert, allow_superuser } =
-            found;
+        let found = ctx.connections.get::<PostgresConnection>(name)?;
         Ok(Endpoint {
-            host: host.clone(),
-            port: *port,
-            database: database.clone(),
-            user: user.clone(),
-            password: password.as_ref().map(crate::config::SecretSource::resolve).transpose()?,
-            sslmode: sslmode.unwrap_or_default(),
-            sslrootcert: sslrootcert.clone(),
-            allow_superuser: *allow_superuser,
+            host: found.host.clone(),
+            port: found.port,
+            database: found.database.clone(),
+            user: found.user.clone(),
+            password: found.password.as_ref().map(SecretSource::resolve).transpose()?,
+            sslmode: found.sslmode.unwrap_or_default(),
+            sslrootcert: found.sslrootcert.clone(),
+            allow_superuser: found.allow_superuser,
             ..common
         })
     }

@@ -1,4 +1,5 @@
-//! `icehaul load`: its options are the request's fields, taken from the request's schema, so a new source needs no code.
+//! `icehaul load`, `icehaul upload`: their options are the request's fields, taken from the request's schema, so a new kind
+//! of job needs no code.
 use std::io::IsTerminal;
 
 use clap::{
@@ -11,24 +12,38 @@ use serde_json::{Map, Value, json};
 use super::{follow, print};
 use crate::client::{Client, DEFAULT_URL, Failure};
 
-/// The command with one subcommand per source.
-pub fn command() -> Command {
-    let sources = JobSpec::kinds().into_iter().filter_map(|kind| {
+/// The commands that submit jobs: the first words of the jobs' kinds.
+const VERBS: [(&str, &str); 2] =
+    [("load", "Load rows from a source into a table"), ("upload", "Upload a file to an object store")];
+
+/// The commands that submit jobs.
+pub fn commands() -> impl Iterator<Item = Command> {
+    VERBS.into_iter().map(|(verb, about)| command(verb, about))
+}
+
+/// Whether a command submits jobs.
+pub fn is_verb(name: &str) -> bool {
+    VERBS.iter().any(|(verb, _)| *verb == name)
+}
+
+/// A command with one subcommand per kind of job.
+fn command(verb: &'static str, about: &'static str) -> Command {
+    let kinds = JobSpec::kinds().into_iter().filter_map(|kind| {
         let schema = JobSpec::request_schema(&kind)?;
-        let name = kind.strip_prefix("load.")?.to_owned();
+        let name = kind.strip_prefix(verb)?.strip_prefix('.')?.to_owned();
         let fields = schema["properties"].as_object()?.clone();
-        let about = format!("Load from {name}: every option is a field of POST /api/v1/load/{name}");
+        let about = format!("Submit a `{kind}` job: every option is a field of POST /api/v1/{verb}/{name}");
         Some(
             fields
                 .iter()
                 .fold(Command::new(name).about(about), |command, (field, schema)| option(command, field, schema)),
         )
     });
-    Command::new("load")
-        .about("Load rows from a source into a table")
+    Command::new(verb)
+        .about(about)
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommands(sources.map(common).collect::<Vec<_>>())
+        .subcommands(kinds.map(common).collect::<Vec<_>>())
 }
 
 fn common(command: Command) -> Command {
@@ -96,12 +111,12 @@ fn type_of(schema: &Value) -> &str {
 }
 
 /// Sends the request and follows the job.
-pub async fn run(matches: &ArgMatches) -> Result<(), Failure> {
-    let Some((source, matches)) = matches.subcommand() else { return Err(Failure::usage("which source?")) };
-    let schema = JobSpec::request_schema(&format!("load.{source}")).unwrap_or_default();
+pub async fn run(verb: &str, matches: &ArgMatches) -> Result<(), Failure> {
+    let Some((name, matches)) = matches.subcommand() else { return Err(Failure::usage("of which kind?")) };
+    let schema = JobSpec::request_schema(&format!("{verb}.{name}")).unwrap_or_default();
     let body = body(matches, &schema)?;
     let client = Client::new(matches.get_one::<String>("url").map(String::as_str).unwrap_or_default())?;
-    let accepted = client.post(&format!("/load/{source}"), &body).await?;
+    let accepted = client.post(&format!("/{verb}/{name}"), &body).await?;
     let id = print::cell(&accepted["job_id"]);
     let as_json = matches.get_flag("json");
     if matches.get_flag("no-wait") {
@@ -170,7 +185,8 @@ mod tests {
 
     #[test]
     fn help_shows_choices_defaults_and_repetition() {
-        let mut load = command();
+        let [mut load, mut upload] = VERBS.map(|(verb, about)| command(verb, about));
+        assert!(upload.find_subcommand_mut("s3").is_some() && load.find_subcommand_mut("file").is_some());
         let postgres = load.find_subcommand_mut("postgres").expect("a source");
         let help = postgres.render_long_help().to_string();
         for part in [
@@ -188,7 +204,7 @@ mod tests {
         ] {
             assert!(help.contains(part), "{part} is not in\n{help}");
         }
-        assert!(command().try_get_matches_from(["load", "postgres", "--mode", "upend"]).is_err());
+        assert!(command("load", "").try_get_matches_from(["load", "postgres", "--mode", "upend"]).is_err());
     }
 
     #[test]

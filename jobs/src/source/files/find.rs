@@ -1,0 +1,153 @@
+//! Which files a request means, each pinned as it is now.
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FileType;
+
+use super::{
+    beneath::{check_kind, entries, look, name},
+    local::{LocalFile, Pin},
+};
+use crate::{Code, Error, Result, config::Beneath, source::pattern::Pattern};
+
+/// The most entries that are looked at for one pattern, and the deepest folder.
+const MOST_SEEN: usize = 1_000_000;
+const DEEPEST: usize = 64;
+
+/// The files that a path or pattern means, sorted by name; at least one.
+///
+/// # Errors
+/// [`Code::SourceNotFound`], [`Code::TooManyFiles`], and those of opening.
+pub(super) fn find(at: Beneath, most: usize) -> Result<Vec<LocalFile>> {
+    let text = at.rest.to_string_lossy();
+    let places = match Pattern::is_meant(&text) {
+        true => {
+            let pattern = Pattern::new(&text).map_err(|why| Error::field("file_path", Code::InvalidField, why))?;
+            let mut walk = Walk { root: &at.root, pattern: &pattern, found: Vec::new(), seen: 0, most };
+            walk.enter(Path::new(pattern.folder()), 0)?;
+            walk.found
+        }
+        false => vec![at.rest.clone()],
+    };
+    if places.is_empty() {
+        return Err(Error::new(Code::SourceNotFound, format!("no file matches `{}`", name(&at))));
+    }
+    let files = places.into_iter().map(|rest| pinned(Beneath { root: at.root.clone(), rest }));
+    let mut files = files.collect::<Result<Vec<_>>>()?;
+    files.sort_by(|a, b| a.place().cmp(b.place()));
+    Ok(files)
+}
+
+/// The file at a place, as it is now.
+pub(super) fn pinned(at: Beneath) -> Result<LocalFile> {
+    let stat = look(&at)?;
+    check_kind(&at, &stat)?;
+    Ok(LocalFile::new(at, Pin::of(&stat)))
+}
+
+struct Walk<'a> {
+    root: &'a Path,
+    pattern: &'a Pattern,
+    found: Vec<PathBuf>,
+    seen: usize,
+    most: usize,
+}
+
+impl Walk<'_> {
+    fn at(&self, rest: &Path) -> Beneath {
+        Beneath { root: self.root.to_owned(), rest: rest.to_owned() }
+    }
+
+    fn enter(&mut self, folder: &Path, depth: usize) -> Result<()> {
+        let found = match entries(&self.at(folder)) {
+            // What the pattern begins with is not there: nothing is meant.
+            Err(error) if depth == 0 && error.code() == Code::SourceNotFound => return Ok(()),
+            found => found?,
+        };
+        for entry in found {
+            self.seen += 1;
+            let path = folder.join(&entry.name);
+            let text = path.to_string_lossy();
+            let (meant, below) = (self.pattern.matches(&text), self.pattern.may_lie_below(&text));
+            let below = below && depth < DEEPEST;
+            if !meant && !below {
+                continue;
+            }
+            match self.kind(&path, entry.kind, meant)? {
+                Some(FileType::Directory) if below => self.enter(&path, depth + 1)?,
+                Some(FileType::Directory) | None => {}
+                Some(_) if meant => self.found.push(path),
+                Some(_) => {}
+            }
+            if self.found.len() > self.most || self.seen > MOST_SEEN {
+                return Err(Error::new(
+                    Code::TooManyFiles,
+                    format!(
+                        "the pattern means more than {} files; load them in parts",
+                        self.most.min(self.found.len())
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// What lies at the end of a link; `None` for one that is not followed on the way to other files. A folder behind a
+    /// link is only entered by patterns that say how deep.
+    fn kind(&self, path: &Path, kind: FileType, meant: bool) -> Result<Option<FileType>> {
+        if kind != FileType::Symlink && kind != FileType::Unknown {
+            return Ok(Some(kind));
+        }
+        match look(&self.at(path)) {
+            Ok(stat) => {
+                let end = FileType::from_raw_mode(stat.st_mode);
+                let follow = end != FileType::Directory || kind == FileType::Unknown || self.pattern.is_bounded();
+                Ok(follow.then_some(end))
+            }
+            Err(error) if meant => Err(error),
+            Err(_) => Ok(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::Blob;
+    use std::{fs, os::unix::fs::symlink};
+
+    #[test]
+    fn patterns_find_files_and_follow_no_link_out() {
+        let folder = tempfile::tempdir().expect("folder");
+        let root = folder.path().join("root");
+        fs::create_dir_all(root.join("2024/07")).expect("folders");
+        fs::create_dir_all(folder.path().join("outside")).expect("folders");
+        for file in ["root/b.csv", "root/a.csv", "root/c.txt", "root/2024/x.csv", "root/2024/07/y.csv", "outside/z.csv"]
+        {
+            fs::write(folder.path().join(file), file).expect("file");
+        }
+        symlink("../outside", root.join("out")).expect("link");
+        symlink("2024", root.join("year")).expect("link");
+        symlink(".", root.join("2024/again")).expect("link");
+        let found = |pattern: &str, most| {
+            let files = find(Beneath { root: root.clone(), rest: pattern.into() }, most);
+            let bare = |file: &LocalFile| file.name().strip_prefix(&format!("{}/", root.display())).map(String::from);
+            files.map(|files| files.iter().filter_map(bare).collect::<Vec<_>>()).map_err(|error| error.code())
+        };
+        assert_eq!(found("*.csv", 9).expect("files"), ["a.csv", "b.csv"]);
+        assert_eq!(found("**/*.csv", 9).expect("files"), ["2024/07/y.csv", "2024/x.csv", "a.csv", "b.csv"]);
+        assert_eq!(found("*/*.csv", 9).expect("files"), ["2024/x.csv", "year/x.csv"]);
+        assert_eq!(found("c.txt", 1).expect("files"), ["c.txt"]);
+        assert_eq!(found("*.csv", 1), Err(Code::TooManyFiles));
+        for (nothing, code) in
+            [("*.json", Code::SourceNotFound), ("x/*.csv", Code::SourceNotFound), ("d", Code::SourceNotFound)]
+        {
+            assert_eq!(found(nothing, 9), Err(code), "{nothing}");
+        }
+        symlink("../outside/z.csv", root.join("z.csv")).expect("link");
+        assert_eq!(
+            found("*.csv", 9),
+            Err(Code::PathNotAllowed),
+            "a link that is meant itself is not left out silently"
+        );
+    }
+}
