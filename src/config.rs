@@ -12,7 +12,7 @@ use figment::{
     Figment,
     providers::{Env, Format, Serialized, Toml},
 };
-use icehaul_api::ApiConfig;
+use icehaul_api::{ApiConfig, TrinoConfig};
 use icehaul_jobs::{
     REDACTED, Sealer, Secret,
     config::{Connections, FileRoots, Limits},
@@ -66,6 +66,8 @@ pub struct Config {
     pub file_roots: FileRoots,
     /// The HTTP side.
     pub api: ApiConfig,
+    /// The Trino cluster that queries may be sent to.
+    pub trino: Option<TrinoConfig>,
     /// The running side.
     pub worker: WorkerConfig,
     /// The waiting side.
@@ -88,6 +90,7 @@ impl Default for Config {
             connections: Connections::default(),
             file_roots: FileRoots::default(),
             api: ApiConfig::default(),
+            trino: None,
             worker: WorkerConfig::default(),
             queue: QueueConfig::default(),
             limits: Limits::default(),
@@ -271,6 +274,8 @@ mod tests {
             ("[connections.shop]\nkind = \"oracle\"", "connections.shop"),
             ("[catalogs.lake]\nkind = \"sqlite\"\npath = \"a\"\nwarehouse = \"b\"", "`default_catalog = \"lake\"`"),
             ("[api]\nbind = \"nowhere\"", "api.bind"),
+            ("[trino]\nurl = \"trino:8080\"\nuser = \"x\"", "trino.url: must be such as"),
+            ("[trino]\nurl = \"http://trino:8080\"", "trino.user: this key is missing"),
         ] {
             let found = said(text);
             assert!(found.contains(says), "{text}: {found}");

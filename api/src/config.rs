@@ -4,7 +4,7 @@ use std::{
     time::Duration,
 };
 
-use icehaul_jobs::{Code, Error};
+use icehaul_jobs::{Code, Error, config::SecretSource};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 /// The API's part of the configuration (`api`).
@@ -33,6 +33,51 @@ pub struct ApiConfig {
     pub query_timeout_seconds: f64,
     /// The longest `Prefer: wait=N`, in seconds.
     pub max_wait_seconds: u64,
+}
+
+/// A Trino cluster for `POST /query` (`trino`).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrinoConfig {
+    /// Its address, such as `http://127.0.0.1:8081`.
+    pub url: String,
+    /// Who asks; what this user may do there is for Trino to say.
+    pub user: String,
+    /// The user's password, by value, file or environment; only over https, or to this machine.
+    #[serde(default)]
+    pub password: Option<SecretSource>,
+    /// The catalog that `namespace.table` is looked for in.
+    #[serde(default)]
+    pub catalog: Option<String>,
+}
+
+impl TrinoConfig {
+    /// Says what cannot work, without reaching anything.
+    ///
+    /// # Errors
+    /// The key below `trino`, and what would be right.
+    pub fn check(&self) -> std::result::Result<(), (&'static str, &'static str)> {
+        let url = url::Url::parse(&self.url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        let Some(url) = url.filter(|url| url.has_host() && url.query().is_none()) else {
+            return Err(("trino.url", "must be such as http://trino.internal:8080"));
+        };
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(("trino.url", "must not hold a user or password: they have keys of their own"));
+        }
+        let here =
+            url.host_str().is_some_and(|host| host == "localhost" || host.starts_with("127.") || host == "[::1]");
+        if self.password.is_some() && url.scheme() == "http" && !here {
+            return Err(("trino.password", "must not go over the network in the clear: use an https URL"));
+        }
+        match self.user.is_empty() || self.user.chars().any(char::is_control) {
+            true => Err(("trino.user", "must not be empty")),
+            false => Ok(()),
+        }
+    }
+
+    pub(crate) fn base(&self) -> &str {
+        self.url.trim_end_matches('/')
+    }
 }
 
 impl Default for ApiConfig {
@@ -95,6 +140,25 @@ pub fn check_bind(address: SocketAddr, insecure: bool) -> std::result::Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_goes_nowhere_in_the_clear() {
+        let check = |url: &str, password: bool| {
+            let password = password.then(|| SecretSource::Env { env: "X".into() });
+            let config = TrinoConfig { url: url.into(), user: "icehaul".into(), password, catalog: None };
+            config.check().map_err(|(key, _)| key)
+        };
+        for fine in ["https://trino:8443", "http://127.0.0.1:8080/", "http://localhost:1"] {
+            assert_eq!(check(fine, true), Ok(()), "{fine}");
+        }
+        assert_eq!(
+            (check("http://trino:8080", false), check("http://trino:8080", true)),
+            (Ok(()), Err("trino.password"))
+        );
+        for wrong in ["trino:8080", "ftp://x", "http://u:p@trino:1", "http://trino/?x=1"] {
+            assert_eq!(check(wrong, false), Err("trino.url"), "{wrong}");
+        }
+    }
 
     #[test]
     fn only_loopback_is_bound_without_a_word() {

@@ -15,12 +15,14 @@ mod routes;
 mod rows;
 mod serve;
 mod state;
+mod trino;
 
-pub use config::{ApiConfig, address, check_bind};
+pub use config::{ApiConfig, TrinoConfig, address, check_bind};
 pub use openapi::openapi;
 pub use routes::router;
 pub use serve::serve;
 pub use state::AppState;
+pub use trino::Trino;
 
 /// What a handler gives.
 type Result<T, E = problem::ApiError> = std::result::Result<T, E>;

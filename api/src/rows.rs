@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 use crate::Result;
 
 /// The largest integer that a 64-bit float, and so every JSON reader, holds exactly.
-const EXACT: u64 = (1 << 53) - 1;
+pub(crate) const EXACT: u64 = (1 << 53) - 1;
 
 /// A column of a result.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -68,17 +68,33 @@ pub(crate) async fn collect(
         }
     }
     writer.json.push(b']');
-    let rows = String::from_utf8(writer.json).ok().and_then(|text| RawValue::from_string(text).ok());
-    Ok(ResultSet {
-        columns: columns(&batches.schema),
-        rows: rows.ok_or_else(|| Error::new(Code::Internal, "rows were written as broken JSON"))?,
-        row_count: writer.rows,
-        truncated,
-        elapsed_seconds: started.elapsed().as_secs_f64(),
-    })
+    let rows = String::from_utf8(writer.json).unwrap_or_default();
+    let result = ResultSet::new(columns(&batches.schema), rows, writer.rows, truncated)?;
+    Ok(result.took(started.elapsed()))
+}
+
+impl ResultColumn {
+    pub(crate) const fn new(name: String, data_type: String) -> Self {
+        Self { name, data_type }
+    }
 }
 
 impl ResultSet {
+    /// An answer of rows that are JSON already.
+    ///
+    /// # Errors
+    /// [`Code::Internal`] if they are not.
+    pub(crate) fn new(
+        columns: Vec<ResultColumn>,
+        rows: String,
+        row_count: usize,
+        truncated: bool,
+    ) -> std::result::Result<Self, Error> {
+        let rows = RawValue::from_string(rows);
+        let rows = rows.map_err(|e| Error::new(Code::Internal, "rows were written as broken JSON").caused_by(e))?;
+        Ok(Self { columns, rows, row_count, truncated, elapsed_seconds: 0.0 })
+    }
+
     /// Says how long all of it took, not just the taking.
     pub fn took(mut self, time: Duration) -> Self {
         self.elapsed_seconds = time.as_secs_f64();

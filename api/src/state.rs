@@ -10,7 +10,7 @@ use icehaul_lake::Lakes;
 use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
 
-use crate::{ApiConfig, metrics::HttpMetrics, room::Room};
+use crate::{ApiConfig, Trino, metrics::HttpMetrics, room::Room};
 
 /// What every handler is given. Cheap to clone.
 #[derive(Clone)]
@@ -29,6 +29,8 @@ pub struct AppState {
     pub registry: Registry,
     /// The configuration.
     pub config: Arc<ApiConfig>,
+    /// Who else runs queries, if anybody.
+    pub trino: Option<Trino>,
     /// The version that `/health` shows.
     pub version: &'static str,
     /// When the process started.
@@ -63,6 +65,7 @@ impl AppState {
             file_roots,
             registry,
             config: Arc::new(config),
+            trino: None,
             version: env!("CARGO_PKG_VERSION"),
             started_at: Instant::now(),
             shutdown: CancellationToken::new(),

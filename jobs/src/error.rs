@@ -94,6 +94,9 @@ codes! {
     QueryNotAllowed        "query_not_allowed"        422 Retry::Never,   "The statement is not one single read-only query";
     QueryTimeout           "query_timeout"            422 Retry::Never,   "The query took longer than allowed";
     QueryBusy              "query_busy"               429 Retry::Backoff, "Other queries take all the room";
+    EngineNotConfigured    "engine_not_configured"    422 Retry::Never,   "No such query engine is configured";
+    EngineUnavailable      "engine_unavailable"       503 Retry::Backoff, "The query engine does not answer";
+    EngineFailed           "engine_failed"            502 Retry::Never,   "The query engine broke the query off";
     DuplicateColumn        "duplicate_column"         422 Retry::Never,   "Two columns have the same name";
     TooManyColumns         "too_many_columns"         422 Retry::Never,   "There are too many columns";
     UnsupportedType        "unsupported_type"         422 Retry::Never,   "A column's type cannot be carried";

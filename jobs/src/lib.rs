@@ -7,6 +7,7 @@ pub mod config;
 mod ctx;
 mod error;
 pub mod format;
+pub mod http;
 pub mod job;
 pub mod queue;
 mod secret;

@@ -11,6 +11,9 @@ pub struct Query {
     /// The most rows to print.
     #[arg(long, default_value_t = 1000)]
     limit: u64,
+    /// Who runs it: Icehaul itself, or the Trino cluster that it is configured with.
+    #[arg(long, default_value = "embedded", value_parser = ["embedded", "trino"])]
+    engine: String,
     #[command(flatten)]
     connect: Connect,
 }
@@ -22,7 +25,8 @@ impl Query {
                 "the statement is empty; give one, such as \"SELECT count(*) FROM raw.orders\"",
             ));
         }
-        let answer = self.connect.client()?.post("/query", &json!({"sql": self.sql, "limit": self.limit})).await?;
+        let request = json!({"sql": self.sql, "limit": self.limit, "engine": self.engine});
+        let answer = self.connect.client()?.post("/query", &request).await?;
         if self.connect.json {
             print::json(&answer);
         } else {

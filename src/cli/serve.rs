@@ -1,7 +1,7 @@
 //! `icehaul up`, `icehaul api` and `icehaul worker`.
 use std::{io::IsTerminal, net::SocketAddr, path::Path, path::PathBuf, sync::Arc};
 
-use icehaul_api::AppState;
+use icehaul_api::{AppState, Trino};
 use icehaul_jobs::queue::Queue;
 use icehaul_worker::Setup;
 use prometheus::Registry;
@@ -120,7 +120,7 @@ impl Serve {
                 .await
                 .map_err(|e| Failure::new(format!("cannot listen on {}: {e}", config.api.bind)))?;
             let address = listener.local_addr().unwrap_or(config.api.bind);
-            let state = AppState::new(
+            let mut state = AppState::new(
                 queue.clone(),
                 sealer.clone(),
                 lakes.clone(),
@@ -130,6 +130,7 @@ impl Serve {
                 config.api.clone(),
             )
             .map_err(|e| Failure::new(format!("the figures of the API cannot be registered: {e}")))?;
+            state.trino = config.trino.clone().map(Trino::new).transpose().map_err(|e| Failure::new(e.to_string()))?;
             let shutdown = if worker { deaf.clone() } else { shutdown.clone() };
             parts.spawn(async move {
                 icehaul_api::serve(listener, state, shutdown).await.map_err(|e| format!("the API ended: {e}"))

@@ -24,6 +24,9 @@ impl Config {
         if let Some(Err(error)) = self.secret_key.as_ref().map(|key| Sealer::from_hex(key.expose())) {
             faults.add("secret_key", error.message());
         }
+        if let Some(Err((key, what))) = self.trino.as_ref().map(icehaul_api::TrinoConfig::check) {
+            faults.add(key, what);
+        }
         self.api_and_queue(&mut faults);
         self.worker_and_limits(&mut faults);
         self.file_roots(&mut faults);

@@ -1,4 +1,5 @@
 //! What the integration tests stand on: real servers and processes on private ports, and a fault proxy.
+pub mod engine;
 pub mod handler;
 pub mod icehaul;
 pub mod machine;
@@ -6,5 +7,6 @@ pub mod postgres;
 pub mod proxy;
 pub mod redis;
 pub mod s3;
+pub mod trino;
 
 pub use machine::{free_port, signal};

@@ -7,7 +7,7 @@ use icehaul_lake::sql;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{AppState, Result, config::seconds, extract::JsonBody, rows};
+use crate::{AppState, Result, Trino, config::seconds, extract::JsonBody, rows};
 
 /// Rows of a result when the caller does not say.
 const DEFAULT_LIMIT: u32 = 1000;
@@ -45,14 +45,19 @@ pub(crate) struct Query {
 
 pub(crate) async fn query(State(state): State<AppState>, JsonBody(body): JsonBody) -> Result<Response> {
     let query: Query = spec::read_request(spec::read_json(&body)?, |_| Vec::new())?;
-    if query.engine == Engine::Trino {
-        return Err(Error::field("engine", Code::InvalidField, "no Trino cluster is configured; use `embedded`").into());
-    }
     let timeout = query.timeout_seconds.map_or(DEFAULT_TIMEOUT, seconds).min(state.config.query_timeout());
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT) as usize;
     let started = Instant::now();
     let room = state.room.hold(timeout).await?;
-    let batches = sql::query(&state.lakes, &query.sql, timeout.saturating_sub(started.elapsed())).await?;
-    let result = rows::collect(batches, limit, state.config.max_result_bytes).await?;
+    let (left, most) = (timeout.saturating_sub(started.elapsed()), state.config.max_result_bytes);
+    let result = match query.engine {
+        Engine::Trino => trino(&state)?.query(&query.sql, limit, most, left).await?,
+        Engine::Embedded => rows::collect(sql::query(&state.lakes, &query.sql, left).await?, limit, most).await?,
+    };
     room.answer(&result.took(started.elapsed()))
+}
+
+fn trino(state: &AppState) -> Result<&Trino> {
+    let advice = "no Trino cluster is configured: use `embedded`, or set `trino.url` and `trino.user`";
+    state.trino.as_ref().ok_or_else(|| Error::new(Code::EngineNotConfigured, advice).into())
 }

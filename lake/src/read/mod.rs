@@ -1,11 +1,13 @@
 //! Tables as they are: metadata, snapshots, files, rows.
 mod arrow;
+mod deletes;
 mod error;
 mod filter;
 mod history;
 mod measure;
 mod plan;
 mod rows;
+mod shape;
 #[cfg(test)]
 mod tests;
 

@@ -9,7 +9,7 @@ use iceberg::{
     spec::{DataFileFormat, FormatVersion, PartitionSpecRef, Transform},
 };
 
-use super::{BATCH_ROWS, Scan, Table, arrow, error, filter, history::State, rows::Reader};
+use super::{BATCH_ROWS, Scan, Table, arrow, deletes, error, filter, history::State, rows::Reader, shape};
 use crate::{Error, Kind, Result};
 
 /// A live data file.
@@ -43,12 +43,19 @@ impl Table {
         let rest = self.bind(filter.rest.as_ref(), &state)?;
 
         let scanned = scanned_columns(&whole, &output, filter.rest.as_ref());
-        let project: Vec<i32> = scanned.iter().map(|column| state.schema.as_struct().fields()[*column].id).collect();
+        let wanted = arrow::with_ids(&state.schema)?.project(&scanned).map_err(internal)?;
+        // The file reader tells columns of one type apart by their order alone: it must be the table's.
+        let mut ordered = scanned.clone();
+        ordered.sort_unstable();
+        let fields: Vec<_> = ordered.iter().map(|column| &state.schema.as_struct().fields()[*column]).collect();
+        let project: Vec<i32> = fields.iter().map(|field| field.id).collect();
         let reader = self.inner.reader_builder().with_data_file_concurrency_limit(1);
         let reader = Arc::new(Reader {
             table: self.name.clone(),
             io: self.inner.file_io().clone(),
             files: reader.with_batch_size(scan.batch_size.unwrap_or(BATCH_ROWS).max(1)).build(),
+            look: shape::may_differ(self.metadata(), &fields),
+            wanted,
             scanned: Arc::new(whole.project(&scanned).map_err(internal)?),
             schema: Arc::new(whole.project(&output).map_err(internal)?),
             filter: rest,
@@ -85,6 +92,11 @@ impl Table {
         filter: Option<Predicate>,
     ) -> Result<BoxStream<'static, Result<FileScanTask>>> {
         let Some(snapshot) = &state.snapshot else { return Ok(futures::stream::empty().boxed()) };
+        if deletes::may_be_missed(self.metadata())
+            && let Some(tasks) = deletes::tasks(self.name.clone(), &self.inner, snapshot).await?
+        {
+            return Ok(tasks);
+        }
         let mut scan = self.inner.scan().snapshot_id(snapshot.snapshot_id()).select_empty();
         // The crate plans with the snapshot's schema. Where that is not the one asked for, names may mean other columns,
         // so that no file is left out; the file reader still gets the filter.

@@ -2,12 +2,12 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use arrow_array::{RecordBatch, RecordBatchOptions};
-use arrow_schema::{ArrowError, SchemaRef};
+use arrow_schema::{ArrowError, Schema, SchemaRef};
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use iceberg::{arrow::ArrowReader, expr::BoundPredicate, io::FileIO, scan::FileScanTask};
 use tokio::sync::Mutex;
 
-use super::{arrow, error, filter, plan::Plan};
+use super::{arrow, error, filter, plan::Plan, shape};
 use crate::{Batches, Error, Kind, Result, TableName};
 
 /// Larger files are shared between streams in pieces of about this many bytes.
@@ -18,11 +18,15 @@ pub(super) struct Reader {
     pub table: Arc<TableName>,
     pub io: FileIO,
     pub files: ArrowReader,
-    /// What the file reader gives.
+    /// What is read of the files, in the order of the output and with field ids.
+    pub wanted: Schema,
+    /// The same as plain Arrow.
     pub scanned: SchemaRef,
     /// What is handed on: the first `keep` columns of it.
     pub schema: SchemaRef,
     pub keep: usize,
+    /// Whether files may hold the columns otherwise than the table: then each is looked at.
+    pub look: bool,
     /// The part of the filter that the file reader does not do, over the scanned columns.
     pub filter: Option<BoundPredicate>,
 }
@@ -81,7 +85,9 @@ impl Reader {
     pub fn open(self: Arc<Self>, task: FileScanTask) -> BoxStream<'static, Result<RecordBatch>> {
         let deletes = task.deletes.iter().map(|delete| delete.file_path.clone());
         let paths: Arc<[String]> = std::iter::once(task.data_file_path.clone()).chain(deletes).collect();
-        let stream = match self.files.clone().read(futures::stream::once(async { Ok(task) }).boxed()) {
+        let (look, io) = (self.look, self.io.clone());
+        let task = async move { if look { shape::fit(task, &io).await } else { Ok(task) } };
+        let stream = match self.files.clone().read(futures::stream::once(task).boxed()) {
             Ok(result) => result.stream(),
             Err(cause) => futures::stream::once(async { Err(cause) }).boxed(),
         };
@@ -99,7 +105,7 @@ impl Reader {
 
     /// Filters a batch of the file reader and brings it to the schema asked for.
     fn finish(&self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
-        let mut batch = arrow::conform(batch, &self.scanned)?;
+        let mut batch = arrow::conform(batch, &self.wanted, &self.scanned)?;
         if let Some(filter) = &self.filter {
             batch = arrow_select::filter::filter_record_batch(&batch, &filter::mask(filter, &batch)?)?;
         }

@@ -18,6 +18,8 @@ use iceberg::{
 };
 use parquet::arrow::ArrowWriter;
 
+mod evolved;
+
 use super::{At, Scan, Table};
 use crate::{CatalogConfig, Change, Guard, Kind, Lake, Result, SchemaMode, TableName, TableSpec, fingerprint::Hasher};
 
@@ -43,6 +45,10 @@ impl Fixture {
             schema_mode: SchemaMode::Evolve,
             compression: None,
         };
+        self.append_to(operation, spec, batches).await
+    }
+
+    async fn append_to(&self, operation: &str, spec: TableSpec, batches: &[RecordBatch]) -> Table {
         let target = self.lake.prepare(spec).await.expect("a target");
         let mut writer = target.writer(operation, 0).await.expect("a writer");
         for batch in batches {

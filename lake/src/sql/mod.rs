@@ -6,6 +6,7 @@ mod bounds;
 mod case;
 mod engine;
 mod error;
+mod foreign;
 mod functions;
 mod provider;
 mod pushdown;
@@ -38,6 +39,8 @@ use crate::{Batches, Error, Kind, Lakes, Namespace, Result, TableName};
 use provider::LakeTable;
 use statement::Parsed;
 use travel::Pinned;
+
+pub use foreign::read_only;
 
 /// What the operators of one query may hold together, in bytes.
 const MEMORY_BYTES: usize = 256 << 20;

@@ -47,6 +47,15 @@ impl LakeTable {
     pub const fn arrow_schema(&self) -> &SchemaRef {
         &self.schema
     }
+
+    /// The condition as the table may be asked for it. Of lists, maps and structs Iceberg does not even know which are null.
+    fn pushed(&self, filter: &Expr) -> Option<Predicate> {
+        let nested = |name: &str| self.schema.field_with_name(name).is_ok_and(|field| field.data_type().is_nested());
+        match filter.column_refs().iter().any(|column| nested(&column.name)) {
+            true => None,
+            false => pushdown::predicate(filter),
+        }
+    }
 }
 
 impl fmt::Debug for LakeTable {
@@ -73,7 +82,7 @@ impl TableProvider for LakeTable {
         &self,
         filters: &[&Expr],
     ) -> datafusion::error::Result<Vec<TableProviderFilterPushDown>> {
-        let support = |filter: &&Expr| match pushdown::predicate(filter) {
+        let support = |filter: &&Expr| match self.pushed(filter) {
             Some(_) => TableProviderFilterPushDown::Inexact,
             None => TableProviderFilterPushDown::Unsupported,
         };
@@ -94,7 +103,7 @@ impl TableProvider for LakeTable {
         let scan = Scan {
             at: self.at,
             columns: Some(schema.fields().iter().map(|field| field.name().clone()).collect()),
-            filter: filters.iter().filter_map(pushdown::predicate).reduce(Predicate::and),
+            filter: filters.iter().filter_map(|filter| self.pushed(filter)).reduce(Predicate::and),
             batch_size: Some(session.config().batch_size()),
         };
         let streams = session.config().target_partitions();
