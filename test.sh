@@ -7,6 +7,8 @@
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/scripts/lib.sh"
+# shellcheck source=scripts/engines.sh
+. "$ROOT/scripts/engines.sh"
 cd "$ROOT"
 
 TIER=${1:-full}
@@ -62,6 +64,14 @@ main() {
     export ICEHAUL_TEST_PYTHON=$CACHE/venv/bin/python
     step "S3 server" versitygw_install
     export ICEHAUL_TEST_VERSITYGW=$CACHE/bin/versitygw
+
+    if [ "$TIER" = full ]; then
+        # shellcheck disable=SC2046 # a list of packages
+        step "Install what the engines need" install $(engine_packages)
+        step "Trino" trino_install
+        step "Spark" spark_env
+        export ICEHAUL_TEST_SPARK_PYTHON=$CACHE/spark/bin/python
+    fi
 
     check "Format" cargo fmt --check
     check "Shell scripts" shell_scripts

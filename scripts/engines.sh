@@ -4,8 +4,8 @@
 
 TRINO_VERSION=476          # the last one on Maven Central
 SQLITE_JDBC_VERSION=3.50.3.0
-ICEBERG_VERSION=1.9.1      # of Spark's runtime; Trino 476 has the same inside
-PYSPARK_VERSION=3.5.7      # runs on Java 17, as Debian has it
+ICEBERG_VERSION=1.9.1      # of the runtime for Spark 3.5, which runs on Debian's Java 17; Trino 476 has the same inside
+POSTGRES_JDBC_VERSION=42.7.6
 
 # The plugins that are kept: `postgresql` needs `geospatial`.
 TRINO_PLUGINS='iceberg|postgresql|geospatial|hive|memory|tpch|exchange-filesystem|spooling-filesystem'
@@ -93,15 +93,13 @@ trino_stop() {
 }
 trino_gone() { ! kill -0 "$1"; }
 
-# spark_env: the Python environment with Spark, at CACHE/spark, with the jars it needs linked into its own.
+# spark_env: the Python environment with Spark, at CACHE/spark, with the jars it needs among Spark's own.
 spark_env() {
     local env=$CACHE/spark jars
-    [ ! -e "$env/complete-$PYSPARK_VERSION-$ICEBERG_VERSION" ] || return 0
-    say "making the Python environment $env with Spark $PYSPARK_VERSION (300 MB, once)"
-    python3 -m venv --clear "$env"
-    "$env/bin/pip" install -q "pyspark==$PYSPARK_VERSION"
+    python_env tests/py/requirements-spark.txt spark
+    [ ! -e "$env/jars-$ICEBERG_VERSION" ] || return 0
     jars=$("$env/bin/python" -c 'import pathlib, pyspark; print(pathlib.Path(pyspark.__file__).with_name("jars"))')
-    cp "$(maven "org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:$ICEBERG_VERSION")" "$jars/"
-    cp "$(maven "org.xerial:sqlite-jdbc:$SQLITE_JDBC_VERSION")" "$CACHE/trino-$TRINO_VERSION"/plugin/postgresql/*postgresql-*.jar "$jars/"
-    touch "$env/complete-$PYSPARK_VERSION-$ICEBERG_VERSION"
+    cp "$(maven "org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:$ICEBERG_VERSION")" "$(maven "org.xerial:sqlite-jdbc:$SQLITE_JDBC_VERSION")" \
+        "$(maven "org.postgresql:postgresql:$POSTGRES_JDBC_VERSION")" "$jars/"
+    touch "$env/jars-$ICEBERG_VERSION"
 }

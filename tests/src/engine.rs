@@ -30,7 +30,8 @@ impl Engine {
         let mut command = Command::new(python);
         command.arg("engines.py").args(arguments).envs(env.iter().map(|(name, value)| (name, value)));
         command.current_dir(checkout().join("tests/py")).env("TZ", "UTC");
-        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn().expect("Python");
+        let mut process =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn().expect("Python");
         let requests = process.stdin.take().expect("its input");
         let mut answers = BufReader::new(process.stdout.take().expect("its output")).lines();
         let ready = answers.next_line().await.expect("its output");

@@ -49,7 +49,8 @@ fn start() -> Trino {
     let dir = tempfile::Builder::new().prefix("icehaul-trino-").tempdir().expect("a folder").keep();
     let catalogs = dir.join("catalogs");
     std::fs::create_dir(&catalogs).expect("a folder");
-    std::fs::write(catalogs.join("tpch.properties"), "connector.name=tpch\ntpch.double-type-mapping=DECIMAL\n").expect("written");
+    std::fs::write(catalogs.join("tpch.properties"), "connector.name=tpch\ntpch.double-type-mapping=DECIMAL\n")
+        .expect("written");
     let mut command = Command::new(checkout().join("scripts/trino.sh"));
     command.arg("keep").arg(&dir).arg(port.to_string()).arg(&catalogs);
     // Quick to start rather than fast; each test makes its own catalogs.
@@ -121,9 +122,15 @@ impl Trino {
     /// If Trino refuses it, or a variable of the file is not given.
     pub async fn create_catalog(&self, name: &str, file: &str, variables: &[(&str, String)]) {
         let text = std::fs::read_to_string(checkout().join("trino").join(file)).expect(file);
-        let mut text = variables.iter().fold(text, |text, (name, value)| text.replace(&format!("${{ENV:{name}}}"), value));
+        let mut text =
+            variables.iter().fold(text, |text, (name, value)| text.replace(&format!("${{ENV:{name}}}"), value));
         // The tests have no S3 unless they say so; Trino wants to be told something.
-        for (variable, value) in [("ENDPOINT", "http://127.0.0.1:1"), ("REGION", "us-east-1"), ("ACCESS_KEY", "none"), ("SECRET_KEY", "none")] {
+        for (variable, value) in [
+            ("ENDPOINT", "http://127.0.0.1:1"),
+            ("REGION", "us-east-1"),
+            ("ACCESS_KEY", "none"),
+            ("SECRET_KEY", "none"),
+        ] {
             text = text.replace(&format!("${{ENV:S3_{variable}}}"), value);
         }
         assert!(!text.contains("${ENV:"), "a variable of {file} is not given: {text}");
@@ -137,7 +144,9 @@ impl Trino {
         }
         // Old snapshots and files must be removable at once in tests.
         if connector == "iceberg" {
-            properties.extend(["expire-snapshots", "remove-orphan-files"].map(|of| format!("\"iceberg.{of}.min-retention\" = '0s'")));
+            properties.extend(
+                ["expire-snapshots", "remove-orphan-files"].map(|of| format!("\"iceberg.{of}.min-retention\" = '0s'")),
+            );
         }
         self.rows(&format!("CREATE CATALOG {name} USING {connector} WITH ({})", properties.join(", "))).await;
     }

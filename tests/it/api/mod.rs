@@ -4,6 +4,7 @@ mod jobs;
 mod secrets;
 mod server;
 mod tables;
+mod trino;
 
 use std::{collections::BTreeMap, sync::Arc};
 
