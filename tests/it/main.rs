@@ -7,6 +7,7 @@ mod postgres;
 mod pyiceberg;
 mod queue;
 mod tidy;
+mod trino;
 
 /// The fields of a request that say where a test's database is.
 fn connection(database: &icehaul_tests::postgres::Database) -> serde_json::Value {

@@ -7,7 +7,7 @@
     engines.py trino URI CATALOG URL NAME     URL of the server, NAME of the catalog there
 
 Reads one request a line, as JSON: {"table": "raw.orders", "snapshot": null}. Answers with one line:
-{"rows": n, "fingerprint": "…", "columns": {column: fingerprint}, "figures": {column: [values, least, greatest, sum]}, "left_out": [column]}.
+{"rows": n, "fingerprint": "…", "columns": {column: fingerprint}, "figures": {column: [values, least, greatest, sum]}}.
 Spark also takes {"parquet": "folder", "codec": "zstd"}: it writes a Parquet file with one column of each of its types.
 
 pyiceberg needs pyiceberg and pyarrow; duckdb both and duckdb-extensions; spark the environment that scripts/engines.sh makes, with pyiceberg
@@ -51,8 +51,6 @@ def class_of(kind):
 class Engine:
     """A SQL engine: `select` gives Python values, `name` is how it calls a table."""
 
-    unread = ()
-
     def __init__(self, uri, catalog="default"):
         from pyiceberg.catalog.sql import SqlCatalog
 
@@ -66,15 +64,12 @@ class Engine:
     def answer(self, request):
         table = self.catalog.load_table(request["table"])
         columns = self.columns(table, request.get("snapshot"))
-        left_out = [name for name, cls in columns if fp.kind(cls) in self.unread]
-        columns = [(name, cls) for name, cls in columns if name not in left_out]
         rows = [tuple(value(cell, cls) for cell, (_, cls) in zip(row, columns)) for row in self.rows(table, request, columns)]
         return {
             "rows": len(rows),
             "fingerprint": fp.fingerprint(columns, rows),
             "columns": {name: fp.fingerprint([(name, cls)], [(row[place],) for row in rows]) for place, (name, cls) in enumerate(columns)},
             "figures": self.figures(table, request, [(name, cls) for name, cls in columns if cls in ORDERED]),
-            "left_out": left_out,
         }
 
     def rows(self, table, request, columns):
@@ -189,8 +184,6 @@ class DuckDB(Engine):
 
 
 class Spark(Engine):
-    unread = ("time",)  # Spark 3.5 has no such type.
-
     def __init__(self, uri, catalog="default"):
         from pyspark.sql import SparkSession
 
@@ -198,7 +191,7 @@ class Spark(Engine):
         os.environ["TZ"] = "UTC"
         jdbc, user = jdbc_url(uri)
         settings = {
-            "spark.ui.enabled": "false", "spark.sql.session.timeZone": "UTC", "spark.driver.memory": "1g", "spark.sql.shuffle.partitions": "2",
+            "spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false", "spark.sql.session.timeZone": "UTC", "spark.driver.memory": "1g", "spark.sql.shuffle.partitions": "2",
             "spark.sql.catalog.lake": "org.apache.iceberg.spark.SparkCatalog", "spark.sql.catalog.lake.type": "jdbc",
             "spark.sql.catalog.lake.uri": jdbc, "spark.sql.catalog.lake.warehouse": "file:///nowhere", "spark.sql.catalog.lake.jdbc.schema-version": "V1",
             "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions", **user,

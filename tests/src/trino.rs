@@ -49,7 +49,7 @@ fn start() -> Trino {
     let dir = tempfile::Builder::new().prefix("icehaul-trino-").tempdir().expect("a folder").keep();
     let catalogs = dir.join("catalogs");
     std::fs::create_dir(&catalogs).expect("a folder");
-    std::fs::write(catalogs.join("tpch.properties"), "connector.name=tpch\ntpch.double-type-mapping=DECIMAL\n")
+    std::fs::write(catalogs.join("tpch.properties"), "connector.name=tpch\ntpch.double-type-mapping=DECIMAL\ntpch.column-naming=STANDARD\n")
         .expect("written");
     let mut command = Command::new(checkout().join("scripts/trino.sh"));
     command.arg("keep").arg(&dir).arg(port.to_string()).arg(&catalogs);
@@ -73,9 +73,24 @@ impl Trino {
     /// # Panics
     /// If Trino does not answer.
     pub async fn query(&self, sql: &str) -> Result<Answer, String> {
+        self.query_in("system.runtime", sql).await
+    }
+
+    /// The same, where tables without a schema are those of `catalog.schema`.
+    ///
+    /// # Errors
+    /// Trino's message.
+    ///
+    /// # Panics
+    /// If Trino does not answer.
+    pub async fn query_in(&self, place: &str, sql: &str) -> Result<Answer, String> {
         let http = Client::new();
+        let (catalog, schema) = place.split_once('.').expect("catalog.schema");
+        let schema = schema.trim_matches('"');
         let with_headers = |request: reqwest::RequestBuilder| {
             request
+                .header("x-trino-catalog", catalog)
+                .header("x-trino-schema", schema)
                 .header("x-trino-user", "test")
                 .header("x-trino-time-zone", "UTC")
                 .header("x-trino-client-capabilities", "PARAMETRIC_DATETIME")
@@ -104,6 +119,14 @@ impl Trino {
     /// If it fails.
     pub async fn rows(&self, sql: &str) -> Vec<Value> {
         self.query(sql).await.unwrap_or_else(|message| panic!("{sql}: {message}")).rows
+    }
+
+    /// The same, where tables without a schema are those of `catalog.schema`.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub async fn rows_in(&self, place: &str, sql: &str) -> Vec<Value> {
+        self.query_in(place, sql).await.unwrap_or_else(|message| panic!("{sql}: {message}")).rows
     }
 
     /// Runs a statement that has one row of one column.

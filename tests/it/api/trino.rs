@@ -60,7 +60,7 @@ async fn query(url: &str, limit: u32) -> (u16, Value) {
     stand.state.trino = Some(Trino::new(config).expect("a client"));
     stand.app = router(stand.state.clone());
     let body = json!({"sql": "SELECT 1 AS n", "engine": "trino", "limit": limit, "timeout_seconds": 20});
-    let answer = stand.post("/api/v1/query", &body).await;
+    let answer = stand.post("/api/v1/query", &body, &[]).await;
     (answer.status.as_u16(), answer.json())
 }
 
@@ -124,6 +124,6 @@ async fn failures_are_told_apart() {
     let (status, problem) = query(&format!("http://127.0.0.1:{}", free_port().expect("a port")), 1).await;
     assert_eq!((status, problem["code"].as_str()), (503, Some("engine_unavailable")), "{problem}");
     let stand = Stand::new().await;
-    let answer = stand.post("/api/v1/query", &json!({"sql": "SELECT 1", "engine": "trino"})).await;
+    let answer = stand.post("/api/v1/query", &json!({"sql": "SELECT 1", "engine": "trino"}), &[]).await;
     assert_eq!((answer.status.as_u16(), answer.json()["code"].as_str()), (422, Some("engine_not_configured")));
 }
