@@ -81,9 +81,13 @@ class Engine:
         items = ["count(*)"]
         for name, cls in columns:
             name = self.quoted(name)
-            items += [f"count({name})", f"min({name})", f"max({name})", f"sum({name})" if cls in ("integer", "decimal") else "NULL"]
+            items += [f"count({name})", f"min({name})", f"max({name})", self.sum(name, cls)]
         got = [figure(cell) for cell in list(self.select(f"SELECT {', '.join(items)} FROM {self.name(table, request)}"))[0]]
         return {"*": [got[0]], **{name: got[1 + 4 * place : 5 + 4 * place] for place, (name, _) in enumerate(columns)}}
+
+    def sum(self, name, cls):
+        """Of integers as decimals: 64 bits may not hold it."""
+        return {"integer": f"sum(CAST({name} AS decimal(38, 0)))", "decimal": f"sum({name})"}.get(cls, "NULL")
 
     @staticmethod
     def quoted(name):
@@ -143,6 +147,12 @@ class PyIceberg(Engine):
         arrow = self.scan(table, request, columns).select([name for name, _ in columns])
         return zip(*(fp.plain(arrow[name].combine_chunks()) for name, _ in columns))
 
+    def sum(self, column, cls):
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        return pc.sum(column.cast(pa.decimal128(38, 0)) if cls == "integer" else column) if cls in ("integer", "decimal") else None
+
     def figures(self, table, request, columns):
         import pyarrow.compute as pc
 
@@ -152,7 +162,7 @@ class PyIceberg(Engine):
         got = {"*": [figure(arrow.num_rows)]}
         for name, cls in columns:
             column = arrow[name]
-            values = [len(column) - column.null_count, *pc.min_max(column).values(), pc.sum(column) if cls in ("integer", "decimal") else None]
+            values = [len(column) - column.null_count, *pc.min_max(column).values(), self.sum(column, cls)]
             got[name] = [figure(cell.as_py() if hasattr(cell, "as_py") else cell) for cell in values]
         return got
 

@@ -49,8 +49,11 @@ fn start() -> Trino {
     let dir = tempfile::Builder::new().prefix("icehaul-trino-").tempdir().expect("a folder").keep();
     let catalogs = dir.join("catalogs");
     std::fs::create_dir(&catalogs).expect("a folder");
-    std::fs::write(catalogs.join("tpch.properties"), "connector.name=tpch\ntpch.double-type-mapping=DECIMAL\ntpch.column-naming=STANDARD\n")
-        .expect("written");
+    std::fs::write(
+        catalogs.join("tpch.properties"),
+        "connector.name=tpch\ntpch.double-type-mapping=DECIMAL\ntpch.column-naming=STANDARD\n",
+    )
+    .expect("written");
     let mut command = Command::new(checkout().join("scripts/trino.sh"));
     command.arg("keep").arg(&dir).arg(port.to_string()).arg(&catalogs);
     // Quick to start rather than fast; each test makes its own catalogs.

@@ -29,14 +29,36 @@ async fn build(house: &House) -> Vec<String> {
     };
     house.load(&rows(1, 50), &made("plain"), json!({"compression": "snappy"})).await;
     house.load(&rows(1, 0), &made("empty"), json!({})).await;
-    house.load("select g as id, time '12:00' + g * interval '1 second' as clock from generate_series(1, 9) g", &made(TIMED), json!({})).await;
-    let transforms = ["name", "year(day)", "month(at)", "day(at)", "hour(zoned)", "bucket(3, key)", "truncate(5, name)", "truncate(10, id)", "bucket(2, amount)"];
+    house
+        .load(
+            "select g as id, time '12:00' + g * interval '1 second' as clock from generate_series(1, 9) g",
+            &made(TIMED),
+            json!({}),
+        )
+        .await;
+    let transforms = [
+        "name",
+        "year(day)",
+        "month(at)",
+        "day(at)",
+        "hour(zoned)",
+        "bucket(3, key)",
+        "truncate(5, name)",
+        "truncate(10, id)",
+        "bucket(2, amount)",
+    ];
     for (n, transform) in transforms.into_iter().enumerate() {
         house.load(&rows(1, 20), &made(&format!("part{n}")), json!({"partition_by": [transform]})).await;
     }
     // By Icehaul: a new column and a wider one.
     let evolved = made("evolved");
-    house.load("select g::int as id, (g / 4.0)::real as ratio, 'a' as name from generate_series(1, 10) g", &evolved, json!({"partition_by": ["id"]})).await;
+    house
+        .load(
+            "select g::int as id, (g / 4.0)::real as ratio, 'a' as name from generate_series(1, 10) g",
+            &evolved,
+            json!({"partition_by": ["id"]}),
+        )
+        .await;
     house.load("select g::bigint as id, g / 4.0::double precision as ratio, 'b' as name, 'new' as more from generate_series(11, 20) g", &evolved, json!({"partition_by": ["id"]})).await;
     // By Trino: deletes, a dropped column that comes again, another name, a new place for rows.
     let changed = made("changed");
@@ -79,7 +101,10 @@ async fn figures(house: &House, table: &str, columns: &serde_json::Map<String, V
     let mut figures = BTreeMap::new();
     for (column, theirs) in columns.iter().filter(|(column, _)| *column != "*") {
         let sum = if theirs[3].is_null() { "NULL".to_owned() } else { format!("sum(\"{column}\")") };
-        let row = house.icehaul.rows(&format!("SELECT count(\"{column}\"), min(\"{column}\"), max(\"{column}\"), {sum} FROM {table}")).await;
+        let row = house
+            .icehaul
+            .rows(&format!("SELECT count(\"{column}\"), min(\"{column}\"), max(\"{column}\"), {sum} FROM {table}"))
+            .await;
         figures.insert(column.clone(), row[0].as_array().into_iter().flatten().map(plain).collect());
     }
     figures

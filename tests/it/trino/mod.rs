@@ -1,6 +1,9 @@
 //! Trino, PyIceberg, Spark and DuckDB around the lake: they read what Icehaul loads, change it, and Icehaul goes on.
+mod everyone;
 mod query;
 mod rounds;
+mod shapes;
+mod tpch;
 mod turns;
 mod types;
 
@@ -63,7 +66,8 @@ impl House {
         // The catalog's tables are made at the first contact; Trino does not make them.
         let (status, _) = icehaul.get("/tables").await;
         assert!(status.is_success());
-        let mut variables = vec![("ICEBERG_CATALOG", "default".to_owned()), ("ICEBERG_WAREHOUSE", format!("file://{warehouse}"))];
+        let mut variables =
+            vec![("ICEBERG_CATALOG", "default".to_owned()), ("ICEBERG_WAREHOUSE", format!("file://{warehouse}"))];
         let file = match &catalog {
             None => {
                 let path = data.path().join("catalog.db").display().to_string();
@@ -136,7 +140,11 @@ impl House {
     async fn agrees(&self, engine: &mut Engine, table: &str, after: &str) -> u64 {
         let seen = engine.see(table).await;
         let (rows, fingerprint) = self.fingerprint(table, "").await;
-        assert_eq!((json!(rows), json!(fingerprint)), (seen["rows"].clone(), seen["fingerprint"].clone()), "{table} after {after}");
+        assert_eq!(
+            (json!(rows), json!(fingerprint)),
+            (seen["rows"].clone(), seen["fingerprint"].clone()),
+            "{table} after {after}"
+        );
         assert_eq!(self.count(table).await, rows, "{table} after {after}");
         rows
     }

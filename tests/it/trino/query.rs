@@ -61,7 +61,10 @@ async fn slow_queries_run_on_trino() {
         assert_eq!((status.as_u16(), problem["code"].as_str()), (422, Some(code)), "{sql}: {problem}");
     }
     let (_, problem) = ask("trino", json!({"sql": "SELECT nope FROM raw.v"})).await;
-    assert!(problem["detail"].as_str().is_some_and(|text| text.contains("Column 'nope' cannot be resolved")), "{problem}");
+    assert!(
+        problem["detail"].as_str().is_some_and(|text| text.contains("Column 'nope' cannot be resolved")),
+        "{problem}"
+    );
     assert_eq!(house.count("raw.v").await, 5);
 
     // When the time is over, or nobody waits any more, the query ends on the cluster too.
@@ -82,7 +85,8 @@ async fn slow_queries_run_on_trino() {
         assert_eq!(state, "FAILED", "{word}");
     }
     let mut command = tokio::process::Command::new(binary());
-    let command = command.args(["query", "SELECT count(*) AS n FROM raw.v", "--engine", "trino", "--url", &house.icehaul.url]);
+    let command =
+        command.args(["query", "SELECT count(*) AS n FROM raw.v", "--engine", "trino", "--url", &house.icehaul.url]);
     let printed = command.output().await.expect("icehaul runs");
     assert_eq!(String::from_utf8_lossy(&printed.stdout), "n\n5\n");
 }

@@ -54,7 +54,10 @@ impl Round<'_> {
             0 | 1 => {
                 let from = self.next_id;
                 self.next_id += 3;
-                format!("INSERT INTO {table} (id, grp, name, amount, at) SELECT CAST(n AS integer), CAST(n % 5 AS integer), 't', NULL, TIMESTAMP '2024-03-01 00:00:00.000001' FROM UNNEST(sequence({from}, {})) u (n)", from + 2)
+                format!(
+                    "INSERT INTO {table} (id, grp, name, amount, at) SELECT CAST(n AS integer), CAST(n % 5 AS integer), 't', NULL, TIMESTAMP '2024-03-01 00:00:00.000001' FROM UNNEST(sequence({from}, {})) u (n)",
+                    from + 2
+                )
             }
             2 | 3 => format!("UPDATE {table} SET name = name || 'u', amount = amount + 1 WHERE id % {k} = {r}"),
             4 | 5 => format!("DELETE FROM {table} WHERE id % {} = {r}", k + 3),
@@ -66,7 +69,18 @@ impl Round<'_> {
             7 => {
                 self.columns_made += 1;
                 let name = format!("x{}", self.columns_made);
-                let of = ["bigint", "varchar", "varbinary", "uuid", "time(6)", "array(integer)", "map(varchar, bigint)", "row(p integer, q varchar)", "decimal(38,10)", "date"];
+                let of = [
+                    "bigint",
+                    "varchar",
+                    "varbinary",
+                    "uuid",
+                    "time(6)",
+                    "array(integer)",
+                    "map(varchar, bigint)",
+                    "row(p integer, q varchar)",
+                    "decimal(38,10)",
+                    "date",
+                ];
                 let of = of[self.dice.throw(of.len() as u64) as usize];
                 self.extra.push(name.clone());
                 format!("ALTER TABLE {table} ADD COLUMN {name} {of}")
@@ -110,7 +124,13 @@ async fn play(kept: Kept, rounds: usize, steps: usize) {
     println!("the rounds on {kept:?} are those of ICEHAUL_TEST_SEED={seed}");
     let house = House::new(kept).await;
     let (mut trino, mut pyiceberg) = (None, None);
-    let partitions = [json!([]), json!(["grp"]), json!(["month(at)"]), json!(["bucket(4, id)"]), json!(["truncate(2, name)", "grp"])];
+    let partitions = [
+        json!([]),
+        json!(["grp"]),
+        json!(["month(at)"]),
+        json!(["bucket(4, id)"]),
+        json!(["truncate(2, name)", "grp"]),
+    ];
     for number in 0..rounds {
         let mut round = Round {
             house: &house,

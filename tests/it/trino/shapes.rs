@@ -20,7 +20,8 @@ fn shapes() -> BTreeMap<String, String> {
 /// The sample database as `samples/init-db.sql` makes it, and a login that may read it.
 async fn samples(house: &House) {
     let script = std::fs::read_to_string(checkout().join("samples/init-db.sql")).expect("the samples");
-    let script: String = script.lines().filter(|line| !line.starts_with('\\')).map(|line| format!("{line}\n")).collect();
+    let script: String =
+        script.lines().filter(|line| !line.starts_with('\\')).map(|line| format!("{line}\n")).collect();
     let admin = house.source.admin().await;
     admin.batch_execute(&script).await.expect("the samples");
     let grants = ["public", "sales", "customers", "products", "analytics"]
@@ -40,9 +41,18 @@ const TABLES: [(&str, &str); 17] = [
     ("customer_data.customers", "select customer_id, name from customers.customer_info"),
     ("warehouse.orders", "select order_id, customer_id, product_id from sales.orders"),
     ("realtime.orders_hourly", "select customer_id, product_id, amount, unit_price from sales.orders"),
-    ("market_data.competitor_prices", "select * from (values (101, 870.00::numeric(10,2)), (103, 460.00)) v (product_id, competitor_price)"),
-    ("validation.staging_data", "select * from (values (1, -5.00::numeric(10,2), 1), (2, 10, null), (3, 20, 3)) v (id, amount, customer_id)"),
-    ("operational.sales", "select customer_id, max(product_id) as product_id from sales.orders where customer_id < 4 group by 1"),
+    (
+        "market_data.competitor_prices",
+        "select * from (values (101, 870.00::numeric(10,2)), (103, 460.00)) v (product_id, competitor_price)",
+    ),
+    (
+        "validation.staging_data",
+        "select * from (values (1, -5.00::numeric(10,2), 1), (2, 10, null), (3, 20, 3)) v (id, amount, customer_id)",
+    ),
+    (
+        "operational.sales",
+        "select customer_id, max(product_id) as product_id from sales.orders where customer_id < 4 group by 1",
+    ),
     ("historical.sales", "select * from (values (1, 10.50::numeric(10,2)), (3, 20)) v (customer_id, amount)"),
     ("competitive.pricing", "select * from (values (107, 70.00::numeric(10,2))) v (product_id, competitor_price)"),
     ("analytics.orders", "select order_id as id, customer_id, amount, status, created_at from sales.orders"),
@@ -62,9 +72,14 @@ async fn slow_the_statements_of_the_original_give_what_the_samples_hold() {
     }
     let raw = house.data.path().join("raw/products");
     std::fs::create_dir_all(&raw).expect("a folder");
-    std::fs::write(raw.join("products.csv"), "id,product_name\n101,\"Laptop 14\"\"\"\n103,\"Desk, standing\"\n107,Backpack 30 l\n").expect("written");
+    std::fs::write(
+        raw.join("products.csv"),
+        "id,product_name\n101,\"Laptop 14\"\"\"\n103,\"Desk, standing\"\n107,Backpack 30 l\n",
+    )
+    .expect("written");
     let (user, password) = ("admin".to_owned(), "admin123".to_owned());
-    let variables = [("POSTGRES_JDBC_URL", jdbc_url(&house.source)), ("POSTGRES_USER", user), ("POSTGRES_PASSWORD", password)];
+    let variables =
+        [("POSTGRES_JDBC_URL", jdbc_url(&house.source)), ("POSTGRES_USER", user), ("POSTGRES_PASSWORD", password)];
     house.trino.create_catalog("postgres", "catalogs/postgres.properties", &variables).await;
     let metastore = format!("local://{}", house.data.path().join("hive").display());
     house.trino.create_catalog("s3", "catalogs/s3.properties", &[("HIVE_METASTORE", metastore)]).await;
@@ -93,7 +108,9 @@ async fn slow_the_statements_of_the_original_give_what_the_samples_hold() {
         let answer = house.trino.query(&sql).await.unwrap_or_else(|message| panic!("{id}: {message}: {sql}"));
         match expected.get(id.as_str()) {
             Some(Seen::Rows(rows)) => assert_eq!(&Value::Array(answer.rows), rows, "{id}: {sql}"),
-            Some(Seen::Among(rows)) => assert!(rows.iter().all(|row| answer.rows.contains(row)), "{id}: {:?}", answer.rows),
+            Some(Seen::Among(rows)) => {
+                assert!(rows.iter().all(|row| answer.rows.contains(row)), "{id}: {:?}", answer.rows)
+            }
             Some(Seen::Count(rows)) => assert_eq!(answer.rows.len(), *rows, "{id}: {sql}"),
             Some(Seen::Changed(rows)) => assert_eq!(answer.changed, Some(*rows), "{id}: {sql}"),
             Some(Seen::Done) => {}
@@ -102,7 +119,10 @@ async fn slow_the_statements_of_the_original_give_what_the_samples_hold() {
     }
     // What the changing ones left, as Icehaul sees it.
     let status = "SELECT status, count(*) FROM analytics.orders GROUP BY status ORDER BY status";
-    assert_eq!(house.icehaul.rows(status).await, [json!(["completed", 7]), json!(["pending", 2]), json!(["shipped", 6])]);
+    assert_eq!(
+        house.icehaul.rows(status).await,
+        [json!(["completed", 7]), json!(["pending", 2]), json!(["shipped", 6])]
+    );
     assert_eq!(house.icehaul.rows("SELECT count(*), count(discount) FROM analytics.orders").await, [json!([15, 0])]);
     assert_eq!(house.icehaul.rows("SELECT count(*) FROM raw.orders WHERE status = 'shipped'").await, [json!([4])]);
     assert_eq!(house.count("analytics.events").await, 0);
@@ -128,40 +148,85 @@ enum Seen {
 
 fn expected() -> BTreeMap<&'static str, Seen> {
     use Seen::{Among, Changed, Count, Done, Rows};
-    let names = ["Ana Silva", "Ben Okafor", "Chen Wei", "Dana Müller", "Elif Yılmaz", "Frank O'Neill", "Grace Kim", "Hugo Martín", "Ines \"Nina\" Roy", "李 娜"];
+    let names = [
+        "Ana Silva",
+        "Ben Okafor",
+        "Chen Wei",
+        "Dana Müller",
+        "Elif Yılmaz",
+        "Frank O'Neill",
+        "Grace Kim",
+        "Hugo Martín",
+        "Ines \"Nina\" Roy",
+        "李 娜",
+    ];
     let customers = [1, 2, 3, 4, 5, 4, 6, 7, 8, 9, 1, 2, 3, 7, 10];
     let with_names = (1001..).zip(customers).map(|(order, customer): (i32, usize)| json!([order, names[customer - 1]]));
     let city = |name: &str| json!([name, 1]);
-    let mut cities: Vec<Value> = ["Galway", "Hamburg", "Izmir", "Lagos", "Lisbon", "Seoul", "Singapore", "Valencia", "Vancouver"].map(city).into();
+    let mut cities: Vec<Value> =
+        ["Galway", "Hamburg", "Izmir", "Lagos", "Lisbon", "Seoul", "Singapore", "Valencia", "Vancouver"]
+            .map(city)
+            .into();
     cities.push(json!([null, 1]));
     let best = json!([
-        [7, 2, "1886.00"], [3, 2, "1348.50"], [1, 2, "998.96"], [10, 1, "899.00"], [5, 1, "567.00"], [4, 2, "481.50"], [2, 2, "209.88"],
-        [9, 1, "189.00"], [8, 1, "79.95"], [6, 1, "71.40"]
+        [7, 2, "1886.00"],
+        [3, 2, "1348.50"],
+        [1, 2, "998.96"],
+        [10, 1, "899.00"],
+        [5, 1, "567.00"],
+        [4, 2, "481.50"],
+        [2, 2, "209.88"],
+        [9, 1, "189.00"],
+        [8, 1, "79.95"],
+        [6, 1, "71.40"]
     ]);
     let ranked = best.as_array().into_iter().flatten().enumerate().map(|(n, row)| json!([row[0], row[2], n + 1]));
     let later = json!([
-        [1006, "Dana Müller", "Desk, standing", "449.50"], [1007, "Frank O'Neill", "Café mug", "71.40"], [1008, "Grace Kim", "Laptop 14\"", "1758.00"],
-        [1009, "Hugo Martín", "Backpack 30 l", "79.95"], [1010, "Ines \"Nina\" Roy", "Office chair", "189.00"], [1011, "Ana Silva", "Wireless mouse", "99.96"],
-        [1012, "Ben Okafor", "Backpack 30 l", "159.90"], [1013, "Chen Wei", "Laptop 14\"", "899.00"], [1014, "Grace Kim", "Notebook, ruled, A5", "128.00"],
+        [1006, "Dana Müller", "Desk, standing", "449.50"],
+        [1007, "Frank O'Neill", "Café mug", "71.40"],
+        [1008, "Grace Kim", "Laptop 14\"", "1758.00"],
+        [1009, "Hugo Martín", "Backpack 30 l", "79.95"],
+        [1010, "Ines \"Nina\" Roy", "Office chair", "189.00"],
+        [1011, "Ana Silva", "Wireless mouse", "99.96"],
+        [1012, "Ben Okafor", "Backpack 30 l", "159.90"],
+        [1013, "Chen Wei", "Laptop 14\"", "899.00"],
+        [1014, "Grace Kim", "Notebook, ruled, A5", "128.00"],
         [1015, "李 娜", "Desk, standing", "899.00"]
     ]);
     // T07 reads ecommerce.orders, which was loaded twice.
     let twice: Vec<Value> = later.as_array().into_iter().flatten().flat_map(|row| [row.clone(), row.clone()]).collect();
     let three = json!([
-        [1001, "Ana Silva", "Laptop 14\""], [1003, "Chen Wei", "Desk, standing"], [1006, "Dana Müller", "Desk, standing"], [1008, "Grace Kim", "Laptop 14\""],
-        [1009, "Hugo Martín", "Backpack 30 l"], [1012, "Ben Okafor", "Backpack 30 l"], [1013, "Chen Wei", "Laptop 14\""], [1015, "李 娜", "Desk, standing"]
+        [1001, "Ana Silva", "Laptop 14\""],
+        [1003, "Chen Wei", "Desk, standing"],
+        [1006, "Dana Müller", "Desk, standing"],
+        [1008, "Grace Kim", "Laptop 14\""],
+        [1009, "Hugo Martín", "Backpack 30 l"],
+        [1012, "Ben Okafor", "Backpack 30 l"],
+        [1013, "Chen Wei", "Laptop 14\""],
+        [1015, "李 娜", "Desk, standing"]
     ]);
     BTreeMap::from([
         ("T01", Among(vec![json!(["iceberg"]), json!(["postgres"]), json!(["s3"])])),
         ("T02", Rows(json!([["raw", "customers"], ["raw", "orders"], ["raw", "table1"]]))),
         ("T03", Count(10)),
         ("T04", Rows(cities.into())),
-        ("T05", Rows(json!([[1001, "899.00", "completed"], [1006, "449.50", "completed"], [1012, "159.90", "completed"], [1014, "128.00", "completed"]]))),
+        (
+            "T05",
+            Rows(json!([
+                [1001, "899.00", "completed"],
+                [1006, "449.50", "completed"],
+                [1012, "159.90", "completed"],
+                [1014, "128.00", "completed"]
+            ])),
+        ),
         (
             "T06",
             Rows(json!([
-                [1001, "Ana Silva", "899.00", "2023-11-03"], [1005, "Elif Yılmaz", "567.00", "2023-12-31"], [1008, "Grace Kim", "1758.00", "2024-02-02"],
-                [1013, "Chen Wei", "899.00", "2024-04-09"], [1015, "李 娜", "899.00", "2024-05-06"]
+                [1001, "Ana Silva", "899.00", "2023-11-03"],
+                [1005, "Elif Yılmaz", "567.00", "2023-12-31"],
+                [1008, "Grace Kim", "1758.00", "2024-02-02"],
+                [1013, "Chen Wei", "899.00", "2024-04-09"],
+                [1015, "李 娜", "899.00", "2024-05-06"]
             ])),
         ),
         ("T07", Rows(twice.into())),
@@ -172,7 +237,10 @@ fn expected() -> BTreeMap<&'static str, Seen> {
         (
             "T12",
             Rows(json!([
-                ["Africa", 2, "209.88", "104.94"], ["Asia", 5, "3801.50", "760.30"], ["Europe", 6, "1631.81", "271.97"], ["North America", 2, "1088.00", "544.00"]
+                ["Africa", 2, "209.88", "104.94"],
+                ["Asia", 5, "3801.50", "760.30"],
+                ["Europe", 6, "1631.81", "271.97"],
+                ["North America", 2, "1088.00", "544.00"]
             ])),
         ),
         ("T13", Rows(best.clone())),
@@ -180,8 +248,13 @@ fn expected() -> BTreeMap<&'static str, Seen> {
         (
             "T15",
             Rows(json!([
-                [101, "870.00", "3556.00", "-22.33"], [102, null, "149.94", null], [103, "460.00", "1798.00", "10.50"], [104, null, "756.00", null],
-                [105, null, "160.00", null], [106, null, "71.40", null], [107, null, "239.85", null]
+                [101, "870.00", "3556.00", "-22.33"],
+                [102, null, "149.94", null],
+                [103, "460.00", "1798.00", "10.50"],
+                [104, null, "756.00", null],
+                [105, null, "160.00", null],
+                [106, null, "71.40", null],
+                [107, null, "239.85", null]
             ])),
         ),
         ("T16", Rows(json!([[1], [2]]))),
@@ -231,6 +304,9 @@ async fn slow_the_walk_through_of_snapshots() {
         assert_eq!(house.icehaul.rows(&sql).await, [json!([rows])]);
     }
     assert_eq!(house.count("analytics.orders").await, 145);
-    assert_eq!(house.icehaul.rows("SELECT count(*) FROM analytics.orders WHERE status = 'shipped'").await, [json!([10])]);
+    assert_eq!(
+        house.icehaul.rows("SELECT count(*) FROM analytics.orders WHERE status = 'shipped'").await,
+        [json!([10])]
+    );
     assert_eq!(house.snapshots("analytics.orders").await.len(), 4);
 }

@@ -23,13 +23,22 @@ async fn slow_the_queries_of_tpch_give_the_same_on_loaded_tables() {
     house.trino.create_catalog(&source, "catalogs/postgres.properties", &variables).await;
     house.run(&format!("CREATE SCHEMA {source}.tpch")).await;
     for table in TABLES {
-        let rows = house.run(&format!("CREATE TABLE {source}.tpch.{table} AS SELECT * FROM {origin}.{table}")).await.expect("a count");
+        let rows = house
+            .run(&format!("CREATE TABLE {source}.tpch.{table} AS SELECT * FROM {origin}.{table}"))
+            .await
+            .expect("a count");
         let by = match table {
             "orders" => json!(["year(o_orderdate)"]),
             "lineitem" => json!(["bucket(2, l_orderkey)"]),
             _ => json!([]),
         };
-        let loaded = house.load(&format!("select * from tpch.{table}"), &format!("tpch.{table}"), json!({"partition_by": by, "lineage": false})).await;
+        let loaded = house
+            .load(
+                &format!("select * from tpch.{table}"),
+                &format!("tpch.{table}"),
+                json!({"partition_by": by, "lineage": false}),
+            )
+            .await;
         assert_eq!(loaded["rows_loaded"], json!(rows), "{table}");
         // The rows themselves are those of the generator, not only what the queries take from them.
         let (ours, theirs) = (format!("SELECT * FROM {{}}.tpch.{table}"), format!("SELECT * FROM {origin}.{table}"));

@@ -24,15 +24,37 @@ async fn both_write(kept: Kept, partition_by: Value) {
                  WHEN MATCHED THEN UPDATE SET status = s.status \
                  WHEN NOT MATCHED THEN INSERT (id, city, amount, day, status) VALUES (s.id, 'cm', DECIMAL '7.00', DATE '2024-02-02', s.status)";
     let steps: [(&str, String, Option<u64>, u64); 9] = [
-        ("INSERT", format!("INSERT INTO {{}}.raw.orders ({columns}) VALUES (500, 'ci', DECIMAL '1.00', DATE '2024-01-05', 'open'), (501, NULL, NULL, NULL, NULL)"), Some(2), 102),
-        ("UPDATE", "UPDATE {}.raw.orders SET status = 'shipped', amount = amount + 1 WHERE id BETWEEN 10 AND 19".into(), Some(10), 102),
-        ("DELETE", "DELETE FROM {}.raw.orders WHERE status = 'cancelled' AND id BETWEEN 51 AND 1000".into(), Some(10), 92),
+        (
+            "INSERT",
+            format!(
+                "INSERT INTO {{}}.raw.orders ({columns}) VALUES (500, 'ci', DECIMAL '1.00', DATE '2024-01-05', 'open'), (501, NULL, NULL, NULL, NULL)"
+            ),
+            Some(2),
+            102,
+        ),
+        (
+            "UPDATE",
+            "UPDATE {}.raw.orders SET status = 'shipped', amount = amount + 1 WHERE id BETWEEN 10 AND 19".into(),
+            Some(10),
+            102,
+        ),
+        (
+            "DELETE",
+            "DELETE FROM {}.raw.orders WHERE status = 'cancelled' AND id BETWEEN 51 AND 1000".into(),
+            Some(10),
+            92,
+        ),
         ("MERGE", merge.into(), Some(2), 93),
         ("ADD COLUMN", "ALTER TABLE {}.raw.orders ADD COLUMN discount decimal(10,2)".into(), None, 93),
         ("an update of it", "UPDATE {}.raw.orders SET discount = DECIMAL '0.50' WHERE id < 5".into(), Some(4), 93),
         ("RENAME COLUMN", "ALTER TABLE {}.raw.orders RENAME COLUMN discount TO reduction".into(), None, 93),
         ("optimize", "ALTER TABLE {}.raw.orders EXECUTE optimize".into(), None, 93),
-        ("a deletion of all that is in few files", "DELETE FROM {}.raw.orders WHERE id % 2 = 0 AND id < 1000".into(), Some(46), 47),
+        (
+            "a deletion of all that is in few files",
+            "DELETE FROM {}.raw.orders WHERE id % 2 = 0 AND id < 1000".into(),
+            Some(46),
+            47,
+        ),
     ];
     let mut expected = 100;
     for (n, (what, sql, changed, rows)) in steps.into_iter().enumerate() {
@@ -57,7 +79,8 @@ async fn both_write(kept: Kept, partition_by: Value) {
     assert_eq!(house.one(&sql).await, json!(100));
     let seen = trino.ask(&json!({"table": table, "snapshot": first.parse::<i64>().expect("an id")})).await;
     assert_eq!(seen["fingerprint"], json!(first_fingerprint));
-    let moment = house.one(&format!("SELECT committed_at FROM {{}}.raw.\"orders$snapshots\" WHERE snapshot_id = {first}")).await;
+    let moment =
+        house.one(&format!("SELECT committed_at FROM {{}}.raw.\"orders$snapshots\" WHERE snapshot_id = {first}")).await;
     let moment = moment.as_str().expect("a time").trim_end_matches(" UTC").to_owned();
     let sql = format!("SELECT count(*) FROM {{}}.raw.orders FOR TIMESTAMP AS OF TIMESTAMP '{moment} UTC'");
     assert_eq!(house.one(&sql).await, json!(100));
@@ -77,7 +100,9 @@ async fn both_write(kept: Kept, partition_by: Value) {
     assert_eq!(house.agrees(&mut pyiceberg, table, "the removal of old files").await, 110);
     house.load(&orders(4001, 4010), table, load.clone()).await;
     assert_eq!(house.agrees(&mut pyiceberg, table, "the last load").await, 120);
-    house.run("CREATE TABLE {}.raw.copy WITH (partitioning = ARRAY['bucket(id, 4)']) AS SELECT * FROM {}.raw.orders").await;
+    house
+        .run("CREATE TABLE {}.raw.copy WITH (partitioning = ARRAY['bucket(id, 4)']) AS SELECT * FROM {}.raw.orders")
+        .await;
     assert_eq!(house.agrees(&mut trino, "raw.copy", "CREATE TABLE AS").await, 120);
     assert_eq!(house.fingerprint("raw.copy", "").await, house.fingerprint(table, "").await);
     let again = json!({"partition_by": ["bucket(4, id)"]});
@@ -90,7 +115,12 @@ async fn metadata_tables(house: &House, table: &str) {
     let (namespace, name) = table.split_once('.').expect("two parts");
     let of = |part: &str, sql: &str| sql.replace("{of}", &format!("{{}}.{namespace}.\"{name}${part}\""));
     let snapshots = house.snapshots(table).await;
-    let rows = house.rows(&of("snapshots", "SELECT CAST(snapshot_id AS varchar), operation, summary FROM {of} ORDER BY committed_at DESC")).await;
+    let rows = house
+        .rows(&of(
+            "snapshots",
+            "SELECT CAST(snapshot_id AS varchar), operation, summary FROM {of} ORDER BY committed_at DESC",
+        ))
+        .await;
     assert_eq!(rows.len(), snapshots.len());
     let ids = |id: &Value| id.as_str().expect("an id").to_owned();
     let mut theirs: Vec<String> = rows.iter().map(|row| ids(&row[0])).collect();
@@ -99,14 +129,18 @@ async fn metadata_tables(house: &House, table: &str) {
     ours.sort();
     assert_eq!(theirs, ours);
     assert!(rows.iter().any(|row| row[2]["icehaul.job-id"].is_string()), "{rows:?}");
-    assert_eq!(house.one(&of("history", "SELECT count(*) FROM {of} WHERE is_current_ancestor")).await, json!(ours.len()));
+    assert_eq!(
+        house.one(&of("history", "SELECT count(*) FROM {of} WHERE is_current_ancestor")).await,
+        json!(ours.len())
+    );
     let count = house.one(&format!("SELECT count(*) FROM {{}}.{table}")).await.as_i64().expect("a number");
     let files = of("files", "SELECT sum(CASE WHEN content = 0 THEN record_count ELSE -record_count END) FROM {of}");
     assert_eq!(house.one(&files).await, json!(count));
     assert!(house.one(&of("partitions", "SELECT count(*) FROM {of}")).await.as_i64() > Some(0));
     assert!(house.one(&of("manifests", "SELECT count(*) FROM {of}")).await.as_i64() > Some(0));
     assert_eq!(house.one(&of("refs", "SELECT name FROM {of}")).await, json!("main"));
-    let versions = house.rows(&of("metadata_log_entries", "SELECT latest_schema_id FROM {of} ORDER BY timestamp")).await;
+    let versions =
+        house.rows(&of("metadata_log_entries", "SELECT latest_schema_id FROM {of} ORDER BY timestamp")).await;
     assert!(versions.len() > ours.len(), "{versions:?}");
     // Every data file that we write has its sort order: without it Trino fails here.
     let entries = of("entries", "SELECT count(*) FROM {of} WHERE status < 2");

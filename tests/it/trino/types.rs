@@ -37,8 +37,21 @@ async fn slow_every_type_goes_both_ways() {
     }
     let first = house.rows("SELECT id, small, flag, price, wide, ratio, single, word, day, local, at, raw, key, clock, numbers FROM {}.raw.ours WHERE id = 1").await;
     let expected = json!([
-        1, -32768, true, "-0.01", "1234567890123456789012345678.0123456789", -0.0, 0.1, "", "0001-01-01", "1969-12-31 23:59:59.999999",
-        "2024-03-30 23:30:00.000000 UTC", "AP8=", "00000000-0000-0000-0000-000000000001", "23:59:59.999999", [1, null, 3]
+        1,
+        -32768,
+        true,
+        "-0.01",
+        "1234567890123456789012345678.0123456789",
+        -0.0,
+        0.1,
+        "",
+        "0001-01-01",
+        "1969-12-31 23:59:59.999999",
+        "2024-03-30 23:30:00.000000 UTC",
+        "AP8=",
+        "00000000-0000-0000-0000-000000000001",
+        "23:59:59.999999",
+        [1, null, 3]
     ]);
     assert_eq!(first[0].to_string(), expected.to_string());
 
@@ -81,7 +94,10 @@ async fn slow_every_type_goes_both_ways() {
     house.run("INSERT INTO {}.raw.theirs (id, inner) VALUES (4, ROW('w', ROW(DATE '2024-01-01', ARRAY[], UUID '00000000-0000-0000-0000-000000000002'), 5, 6))").await;
     assert_eq!(house.agrees(&mut trino, "raw.theirs", "a row of the new shape").await, 4);
     assert_eq!(house.agrees(&mut pyiceberg, "raw.theirs", "a row of the new shape").await, 4);
-    assert_eq!(house.icehaul.rows("SELECT id FROM raw.theirs WHERE numbers IS NULL ORDER BY id").await, [json!([3]), json!([4])]);
+    assert_eq!(
+        house.icehaul.rows("SELECT id FROM raw.theirs WHERE numbers IS NULL ORDER BY id").await,
+        [json!([3]), json!([4])]
+    );
 }
 
 /// The order of a map's pairs says nothing.
