@@ -125,6 +125,7 @@ impl Config {
                 path: config.data_dir.join("catalog.db"),
                 warehouse: config.data_dir.join("warehouse").display().to_string(),
                 catalog_name: None,
+                s3: None,
             };
             config.catalogs.insert(config.default_catalog.clone(), catalog);
         }
@@ -256,6 +257,21 @@ mod tests {
         Config::load(Some(file.path()), None).err().unwrap_or_default()
     }
 
+    fn on_s3(warehouse: &str, section: &str) -> String {
+        let catalog = format!("[catalogs.default]\nkind = \"sqlite\"\npath = \"a\"\nwarehouse = \"{warehouse}\"");
+        format!("{catalog}\n[catalogs.default.s3]\n{section}")
+    }
+
+    #[test]
+    fn the_keys_of_a_warehouse_are_not_shown() {
+        let text = on_s3("s3://bucket/wh", "access_key = \"AKIDEXAMPLE\"\nsecret_key = \"wJalrXUtn\"");
+        assert_eq!(said(&text), "");
+        let config: Config = Figment::new().merge(Toml::string(&text)).extract().expect("configuration");
+        let shown = format!("{} {config:?}", config.redacted());
+        assert!(shown.contains("s3://bucket/wh") && shown.contains(REDACTED), "{shown}");
+        assert!(!shown.contains("AKID") && !shown.contains("wJal"), "{shown}");
+    }
+
     #[test]
     fn what_cannot_work_is_refused_by_its_key() {
         assert_eq!(said("log_level = \"icehaul=debug,warn\"\n[queue]\nlease_seconds = 0.5"), "");
@@ -276,6 +292,13 @@ mod tests {
             ("[api]\nbind = \"nowhere\"", "api.bind"),
             ("[trino]\nurl = \"trino:8080\"\nuser = \"x\"", "trino.url: must be such as"),
             ("[trino]\nurl = \"http://trino:8080\"", "trino.user: this key is missing"),
+            (&on_s3("gs://bucket/wh", ""), "`gs://` are not supported"),
+            (&on_s3("s3://bucket/wh", ""), "catalogs.default: a warehouse on S3 needs"),
+            (&on_s3("s3://bucket/wh", "access_key = \"a\""), "belong together"),
+            (&on_s3("s3://bucket/wh", "access_key = 5"), "catalogs.default.s3.access_key"),
+            (&on_s3("s3://bucket/wh", "bucket = \"b\""), "catalogs.default.s3.bucket: this key is not known here"),
+            (&on_s3("s3://bucket/wh", "endpoint = \"host:9000\""), "the endpoint must be like"),
+            (&on_s3("s3://bucket/wh", "access_key = { env = \"NO_SUCH_KEY\" }"), "NO_SUCH_KEY is not set"),
         ] {
             let found = said(text);
             assert!(found.contains(says), "{text}: {found}");

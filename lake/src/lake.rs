@@ -9,7 +9,7 @@ use iceberg::{NamespaceIdent, Runtime, TableIdent, spec::TableMetadata};
 use crate::{
     CatalogConfig, Change, Committed, Cursors, Error, Guard, Kind, Namespace, Result, Table, TableName, TableSpec,
     Target, WrittenFile,
-    catalog::SqlCatalog,
+    catalog::{S3Access, SqlCatalog},
     commit,
     schema::Base,
     storage::{Storage, failed},
@@ -28,11 +28,13 @@ impl Lake {
     /// database that is away now does not keep a server from starting.
     ///
     /// # Errors
-    /// [`crate::Kind::CatalogUnavailable`] or [`crate::Kind::UnsupportedFeature`] for a configuration that cannot work.
+    /// [`crate::Kind::CatalogUnavailable`], [`crate::Kind::UnsupportedFeature`] or [`crate::Kind::InvalidIdentifier`] for a
+    /// configuration that cannot work.
     pub async fn connect(name: &str, config: &CatalogConfig) -> Result<Self> {
-        let (CatalogConfig::Sqlite { warehouse, .. } | CatalogConfig::Postgres { warehouse, .. }) = config;
+        let (CatalogConfig::Sqlite { warehouse, s3, .. } | CatalogConfig::Postgres { warehouse, s3, .. }) = config;
         let catalog = Arc::new(SqlCatalog::new(name, config)?);
-        Ok(Self { catalog, storage: Storage::new(warehouse)? })
+        let s3 = s3.as_ref().map(S3Access::resolve).transpose()?;
+        Ok(Self { catalog, storage: Storage::new(warehouse, s3.as_ref())? })
     }
 
     /// Asks the catalog for an answer; for `/health`.

@@ -21,7 +21,7 @@ mod storage;
 mod write;
 
 pub use batches::Batches;
-pub use catalog::CatalogConfig;
+pub use catalog::{CatalogConfig, KeySource, S3Access};
 pub use commit::{Change, Committed, Cursor, CursorMove, Cursors, Guard, Permission};
 pub use describe::{Column, sql_type_of};
 pub use error::{Error, Kind, Result};

@@ -45,6 +45,9 @@ fn what(kind: &Kind) -> String {
         Kind::Message(message) if message.contains("untagged enum SecretSource") => {
             "a secret must be a text, { file = \"…\" } or { env = \"…\" }".to_owned()
         }
+        Kind::Message(message) if message.contains("untagged enum KeySource") => {
+            "`access_key` and `secret_key` must be a text, { file = \"…\" } or { env = \"…\" }".to_owned()
+        }
         Kind::Message(message) => message.trim().to_owned(),
         other => other.to_string(),
     }

@@ -3,6 +3,7 @@ mod api;
 mod cli;
 mod crash;
 mod load;
+mod on_s3;
 mod postgres;
 mod pyiceberg;
 mod queue;

@@ -6,9 +6,10 @@
   iceberg.py URI CATALOG delete TABLE FILTER     deletes the rows for which the filter holds
   iceberg.py URI CATALOG create TABLE WAREHOUSE  creates a table of (id int, text string) and its namespace
 
-Needs pyiceberg[sql-sqlite,pyarrow] (sql-postgres for a PostgreSQL catalog).
+More options of the catalog, such as those of S3, come as JSON in ICEBERG_OPTIONS. Needs pyiceberg[sql-sqlite,pyarrow] (sql-postgres for a PostgreSQL catalog).
 """
 import json
+import os
 import sys
 
 import pyarrow as pa
@@ -47,7 +48,7 @@ def bounds(table):
     from pyiceberg.conversions import from_bytes
 
     for task in table.scan().plan_files():
-        f, content = task.file, pq.read_table(task.file.file_path.removeprefix("file://"))
+        f, content = task.file, pq.read_table(table.io.new_input(task.file.file_path).open())
         assert f.record_count == content.num_rows, (f.file_path, f.record_count, content.num_rows)
         for field in table.schema().fields:
             if not field.field_type.is_primitive or field.name not in content.column_names:
@@ -99,7 +100,7 @@ def delete(table, row_filter):
 
 
 def main(uri, name, action, identifier, *rest):
-    options = {"uri": uri}
+    options = {"uri": uri, **json.loads(os.environ.get("ICEBERG_OPTIONS", "{}"))}
     if action == "create":
         catalog = SqlCatalog(name, **options, warehouse=rest[0])
         catalog.create_namespace_if_not_exists(identifier.split(".")[0])

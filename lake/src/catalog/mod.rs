@@ -1,6 +1,8 @@
 //! Where tables are found, and the one conditional write that publishes them.
+mod access;
 mod sql;
 
+pub use access::{KeySource, S3Access};
 pub(crate) use sql::{SqlCatalog, Swap};
 
 /// A catalog and its warehouse, as configured.
@@ -11,10 +13,13 @@ pub enum CatalogConfig {
     Sqlite {
         /// The database file; created if missing.
         path: std::path::PathBuf,
-        /// Where new tables lie: an absolute path or `file:///…`.
+        /// Where new tables lie: an absolute path, `file:///…` or `s3://bucket/prefix`.
         warehouse: String,
         /// The value of `catalog_name` in the layout; default: the catalog's name here.
         catalog_name: Option<String>,
+        /// How the warehouse's object storage is reached, if it lies there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        s3: Option<S3Access>,
     },
     /// The same layout in PostgreSQL.
     Postgres {
@@ -24,5 +29,8 @@ pub enum CatalogConfig {
         warehouse: String,
         /// The value of `catalog_name` in the layout; default: the catalog's name here.
         catalog_name: Option<String>,
+        /// How the warehouse's object storage is reached, if it lies there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        s3: Option<S3Access>,
     },
 }

@@ -260,7 +260,7 @@ mod tests {
     async fn a_table_of_the_older_layout_gets_its_column() {
         let dir = tempfile::tempdir().expect("temp dir");
         let path = dir.path().join("odd name?#.db");
-        let config = CatalogConfig::Sqlite { path, warehouse: "/nowhere".into(), catalog_name: None };
+        let config = CatalogConfig::Sqlite { path, warehouse: "/nowhere".into(), catalog_name: None, s3: None };
         let old = SqlCatalog::new("lake", &config).expect("catalog");
         let v0 = "CREATE TABLE iceberg_tables (catalog_name VARCHAR(255) NOT NULL, table_namespace VARCHAR(255) NOT NULL, \
                   table_name VARCHAR(255) NOT NULL, metadata_location VARCHAR(1000), previous_metadata_location \
@@ -283,7 +283,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("temp dir");
         let folder = dir.path().join("sub");
         let path = folder.join("c.db");
-        let config = CatalogConfig::Sqlite { path, warehouse: "/nowhere".into(), catalog_name: None };
+        let config = CatalogConfig::Sqlite { path, warehouse: "/nowhere".into(), catalog_name: None, s3: None };
         let catalog = SqlCatalog::new("lake", &config).expect("catalog");
         std::fs::remove_dir_all(&folder).expect("take it away");
         assert_eq!(catalog.ping().await.expect_err("away").kind(), Kind::CatalogUnavailable);

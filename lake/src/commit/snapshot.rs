@@ -178,7 +178,7 @@ impl Builder<'_> {
     async fn list(&self, path: &str, metadata: &TableMetadata, manifests: Vec<ManifestFile>) -> Result<()> {
         let out = self.storage.create(path).await?;
         let (parent, sequence) = (metadata.current_snapshot_id(), metadata.next_sequence_number());
-        let mut list = ManifestListWriter::v2(out, self.snapshot_id, parent, sequence);
+        let mut list = ManifestListWriter::v2(Box::new(out), self.snapshot_id, parent, sequence);
         list.add_manifests(manifests.into_iter()).map_err(|e| failed("write", path, e))?;
         list.close().await.map_err(|e| failed("write", path, e))
     }

@@ -3,7 +3,7 @@ use std::error::Error as _;
 
 use iceberg::{ErrorKind, io::FileIO};
 
-use crate::{Error, Kind, TableName};
+use crate::{Error, Kind, TableName, storage::ours};
 
 /// A table whose metadata contradicts itself.
 pub fn broken(table: &TableName, cause: iceberg::Error) -> Error {
@@ -16,6 +16,15 @@ pub fn broken(table: &TableName, cause: iceberg::Error) -> Error {
 
 /// A failure while something of the table was read; `paths` are the files that it may be about.
 pub async fn reading(table: &TableName, io: &FileIO, paths: &[String], cause: iceberg::Error) -> Error {
+    if let Some(error) = ours(&cause) {
+        return match error.kind() {
+            Kind::FileMissing => {
+                let message = format!("table {table} names a file which is not there: {}", error.message());
+                Error::new(Kind::FileMissing, message).caused_by(cause)
+            }
+            _ => error,
+        };
+    }
     for path in paths {
         let found = match io.new_input(path) {
             Ok(input) => input.exists().await,

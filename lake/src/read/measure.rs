@@ -1,11 +1,15 @@
 //! Figures about a table's content: rows, files, fingerprint.
-use std::thread::available_parallelism;
+use std::{sync::Arc, thread::available_parallelism};
 
+use arrow_array::RecordBatch;
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
-use tokio::task::JoinSet;
+use tokio::{
+    sync::{Mutex, mpsc},
+    task::{JoinError, JoinSet},
+};
 
 use super::{At, FileInfo, Scan, Table};
-use crate::{Error, Fingerprint, Kind, Result, fingerprint::Hasher};
+use crate::{Batches, Error, Fingerprint, Kind, Result, fingerprint::Hasher};
 
 impl Table {
     /// The number of rows: from metadata where that is exact, else counted.
@@ -27,32 +31,36 @@ impl Table {
         Ok(rows)
     }
 
-    /// The fingerprint of the rows, read in bounded memory on all cores.
+    /// The fingerprint of the rows, read in bounded memory on all cores: pieces of files side by side, and what is decoded
+    /// beside what is hashed, so that a single small file keeps two cores busy too.
     ///
     /// # Errors
     /// As `scan`.
     pub async fn fingerprint(&self, at: At, columns: Option<&[String]>) -> Result<Fingerprint> {
         let scan = Scan { at, columns: columns.map(<[String]>::to_vec), ..Scan::default() };
         let cores = available_parallelism().map_or(1, std::num::NonZero::get);
-        let mut workers = JoinSet::new();
-        for mut batches in self.scan_parallel(scan, cores).await? {
-            let mut hasher = Hasher::new(&batches.schema, None)?;
-            workers.spawn(async move {
-                while let Some(batch) = batches.stream.try_next().await? {
-                    hasher.add(&batch)?;
-                }
-                Ok::<_, Error>(hasher.finish())
-            });
+        let streams = self.scan_parallel(scan, cores).await?;
+        let none = || Error::new(Kind::Internal, "no reader of rows was started");
+        let schema = streams.first().map(|batches| batches.schema.clone()).ok_or_else(none)?;
+        let (mut readers, batches) = decode(streams, 2 * cores);
+        let batches = Arc::new(Mutex::new(batches));
+        let mut hashers = JoinSet::new();
+        for _ in 0..cores {
+            hashers.spawn(hash(Hasher::new(&schema, None)?, batches.clone()));
         }
+        // Whatever fails first is told, and what is left is dropped with it.
         let mut whole: Option<Fingerprint> = None;
-        while let Some(part) = workers.join_next().await {
-            let part = part.map_err(|cause| Error::new(Kind::Internal, "a reader of rows died").caused_by(cause))??;
+        while let Some(part) = hashers.join_next().await {
+            let part = part.map_err(died)??;
             match &mut whole {
                 Some(whole) => whole.merge(&part)?,
                 None => whole = Some(part),
             }
         }
-        whole.ok_or_else(|| Error::new(Kind::Internal, "no reader of rows was started"))
+        while let Some(read) = readers.join_next().await {
+            read.map_err(died)?;
+        }
+        whole.ok_or_else(none)
     }
 
     /// The number of live data files and their size in bytes.
@@ -78,4 +86,34 @@ impl Table {
         });
         Ok(files.boxed())
     }
+}
+
+/// The batches of several streams on one channel, at most `ahead` of them decoded and not taken yet.
+fn decode(streams: Vec<Batches>, ahead: usize) -> (JoinSet<()>, mpsc::Receiver<Result<RecordBatch>>) {
+    let (decoded, batches) = mpsc::channel(ahead);
+    let mut readers = JoinSet::new();
+    for mut batches in streams {
+        let decoded = decoded.clone();
+        readers.spawn(async move {
+            while let Some(batch) = batches.stream.next().await {
+                if decoded.send(batch).await.is_err() {
+                    break;
+                }
+            }
+        });
+    }
+    (readers, batches)
+}
+
+/// The fingerprint of the batches that this hasher, among others, can get hold of.
+async fn hash(mut hasher: Hasher, batches: Arc<Mutex<mpsc::Receiver<Result<RecordBatch>>>>) -> Result<Fingerprint> {
+    loop {
+        let next = batches.lock().await.recv().await;
+        let Some(batch) = next else { return Ok(hasher.finish()) };
+        hasher.add(&batch?)?;
+    }
+}
+
+fn died(cause: JoinError) -> Error {
+    Error::new(Kind::Internal, "a reader of rows died").caused_by(cause)
 }

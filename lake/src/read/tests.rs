@@ -32,7 +32,8 @@ impl Fixture {
     async fn new() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let warehouse = dir.path().join("wh").to_string_lossy().into_owned();
-        let config = CatalogConfig::Sqlite { path: dir.path().join("catalog.db"), warehouse, catalog_name: None };
+        let config =
+            CatalogConfig::Sqlite { path: dir.path().join("catalog.db"), warehouse, catalog_name: None, s3: None };
         Self { lake: Lake::connect("lake", &config).await.expect("a lake"), dir }
     }
 

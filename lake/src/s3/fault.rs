@@ -75,6 +75,15 @@ impl Bucket {
     }
 }
 
+/// Whether the request may have been done although it failed.
+pub(super) fn is_unsure(error: &object_store::Error) -> bool {
+    let first: &(dyn std::error::Error + 'static) = error;
+    let transport = std::iter::successors(Some(first), |cause| cause.source())
+        .find_map(|cause| cause.downcast_ref::<HttpError>())
+        .map(HttpError::kind);
+    transport.is_some_and(|kind| !matches!(kind, HttpErrorKind::Connect | HttpErrorKind::Request))
+}
+
 /// What an error tells.
 struct Said {
     /// S3's name for it, if the answer had one.

@@ -11,14 +11,12 @@ use url::Url;
 use super::invalid;
 use crate::Result;
 
-/// The longest that a store may be silent: while a part is sent and answered, and between two pieces of a body.
-const SILENCE: Duration = Duration::from_secs(60);
-
 /// Makes clients that take no proxy from the environment and follow no redirect: both would lead signed requests to others.
 #[derive(Debug)]
 pub(super) struct Connector {
     pub(super) https_only: bool,
     pub(super) connect_timeout: Duration,
+    pub(super) silence_timeout: Duration,
 }
 
 impl HttpConnector for Connector {
@@ -36,7 +34,7 @@ impl HttpConnector for Connector {
             .no_zstd()
             .no_deflate()
             .connect_timeout(self.connect_timeout)
-            .read_timeout(SILENCE)
+            .read_timeout(self.silence_timeout)
             .build();
         let client = client.map_err(|e| object_store::Error::Generic { store: "S3", source: Box::new(e) })?;
         Ok(HttpClient::new(client))

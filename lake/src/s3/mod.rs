@@ -21,9 +21,9 @@ pub use upload::Upload;
 
 use crate::{Error, Kind, Result};
 
-/// How requests are tried again: about twenty seconds of waiting in all.
+/// How requests are tried again: about half a minute of waiting in all.
 const RETRIES: usize = 10;
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 /// After this time a failed request is not tried again.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// The parts of all uploads to a bucket that may be under way at a time: what bounds their memory.
@@ -46,6 +46,8 @@ pub struct S3Config {
     pub path_style: Option<bool>,
     /// How long connecting may take.
     pub connect_timeout: Duration,
+    /// How long the store may be silent: while a part is sent and answered, and between two pieces of a body.
+    pub silence_timeout: Duration,
 }
 
 impl Default for S3Config {
@@ -58,6 +60,7 @@ impl Default for S3Config {
             session_token: None,
             path_style: None,
             connect_timeout: Duration::from_secs(5),
+            silence_timeout: Duration::from_secs(60),
         }
     }
 }
@@ -139,10 +142,15 @@ impl Bucket {
         if let Some(url) = &endpoint {
             builder = builder.with_endpoint(http::address(url, (!path_style).then_some(bucket)));
         }
+        let connector = http::Connector {
+            https_only: !plain,
+            connect_timeout: config.connect_timeout,
+            silence_timeout: config.silence_timeout,
+        };
         let store = builder
             .with_virtual_hosted_style_request(!path_style)
             .with_allow_http(plain)
-            .with_http_connector(http::Connector { https_only: !plain, connect_timeout: config.connect_timeout })
+            .with_http_connector(connector)
             .build()
             .map_err(|e| invalid(format!("the S3 client cannot be made for bucket `{bucket}`")).caused_by(e))?;
         let keys = [&config.access_key, &config.secret_key, &config.session_token];
@@ -275,7 +283,7 @@ impl Bucket {
 }
 
 fn retries() -> RetryConfig {
-    let backoff = BackoffConfig { init_backoff: BACKOFF.0, max_backoff: BACKOFF.1, base: 2.0 };
+    let backoff = BackoffConfig { init_backoff: BACKOFF.0, max_backoff: BACKOFF.1, base: 3.0 };
     RetryConfig { backoff, max_retries: RETRIES, retry_timeout: PATIENCE }
 }
 

@@ -20,21 +20,35 @@ impl Bucket {
     /// # Errors
     /// [`Kind::ObjectChanged`] if another content lies under the key now; [`Kind::ObjectArchived`]; as [`Bucket::head`].
     pub async fn get(&self, object: &Object, range: Range<u64>) -> Result<Bytes> {
+        self.fetch(&object.key, range, Some(object)).await
+    }
+
+    /// The bytes of a range of an object that is written once and never changed.
+    ///
+    /// # Errors
+    /// As [`Bucket::get`].
+    pub async fn range(&self, key: &str, range: Range<u64>) -> Result<Bytes> {
+        self.fetch(key, range, None).await
+    }
+
+    async fn fetch(&self, key: &str, range: Range<u64>, pinned: Option<&Object>) -> Result<Bytes> {
         if range.is_empty() {
             return Ok(Bytes::new());
         }
-        let key = &object.key;
         let length = range.end - range.start;
         let options = GetOptions {
-            if_match: object.etag.clone(),
+            if_match: pinned.and_then(|object| object.etag.clone()),
             range: Some(GetRange::Bounded(range)),
             ..GetOptions::default()
         };
         let failed = |e| self.failed("read", key, e);
         let found = self.store.get_opts(&self.path(key)?, options).await.map_err(failed)?;
-        let (etag, size) = (&found.meta.e_tag, found.meta.size);
         // Some stores do not heed the condition.
-        if size != object.size || (object.etag.is_some() && etag.is_some() && *etag != object.etag) {
+        let other = |object: &Object| {
+            let etag = &found.meta.e_tag;
+            found.meta.size != object.size || (etag.is_some() && object.etag.is_some() && *etag != object.etag)
+        };
+        if pinned.is_some_and(other) {
             return Err(self.changed(key));
         }
         let bytes = found.bytes().await.map_err(failed)?;

@@ -7,7 +7,7 @@ use object_store::{
 };
 use tokio::task::JoinSet;
 
-use super::{Bucket, read::broken};
+use super::{Bucket, fault::is_unsure, read::broken};
 use crate::{Error, Kind, Result};
 
 /// The size of a part unless the object would have too many of them.
@@ -15,7 +15,7 @@ const PART: usize = 8 << 20;
 /// Less than what stores allow (10,000), for sizes that are only estimated.
 const MOST_PARTS: u64 = 9_000;
 /// How often a conditional PUT is tried whose outcome is unknown; the library does not repeat it.
-const TRIES: u32 = 5;
+const TRIES: u32 = 4;
 
 impl Bucket {
     /// Writes a whole object in one request, over one that may be there.
@@ -46,17 +46,17 @@ impl Bucket {
                         let message = format!("another object lies at `{}` already", self.location(key));
                         return Err(Error::new(Kind::ObjectChanged, message));
                     }
-                    // It was another's conditional PUT that failed after all, or it is deleted again.
-                    Err(error) => error,
+                    // It is deleted again, or another's conditional PUT was under way that failed after all.
+                    Err(error) if error.kind() == Kind::ObjectNotFound && tries < TRIES => error,
+                    Err(error) => return Err(error),
                 },
                 Err(error) if error.to_string().contains("<Code>NotImplemented<") => {
                     return self.put(key, content).await;
                 }
-                Err(error) => self.failed("write", key, error),
+                Err(error) if is_unsure(&error) && tries < TRIES => self.failed("write", key, error),
+                Err(error) => return Err(self.failed("write", key, error)),
             };
-            if tries == TRIES || !matches!(error.kind(), Kind::StoreUnreachable | Kind::ObjectNotFound) {
-                return Err(error);
-            }
+            tracing::debug!(key, %error, "a conditional PUT is tried again");
             tokio::time::sleep(Duration::from_millis(100 << tries)).await;
         }
     }
@@ -69,6 +69,7 @@ impl Bucket {
             bucket: self.clone(),
             key: key.to_owned(),
             part: usize::try_from(part).unwrap_or(PART),
+            new: false,
             written: 0,
             rest: PutPayloadMut::new(),
             under_way: JoinSet::new(),
@@ -84,6 +85,8 @@ pub struct Upload {
     key: String,
     /// The size of each part but the last.
     part: usize,
+    /// Whether it must not replace another.
+    new: bool,
     written: u64,
     /// What is less than a part.
     rest: PutPayloadMut,
@@ -93,6 +96,13 @@ pub struct Upload {
 }
 
 impl Upload {
+    /// Does not replace an object that is there. (The store is asked for that of small objects only; a key must be unique.)
+    #[must_use]
+    pub fn only_new(mut self) -> Self {
+        self.new = true;
+        self
+    }
+
     /// Takes more bytes. Full parts are sent beside what the caller does; it waits if too many are under way in the bucket.
     ///
     /// # Errors
@@ -123,9 +133,10 @@ impl Upload {
     pub async fn close(mut self) -> Result<u64> {
         let rest: PutPayload = std::mem::take(&mut self.rest).into();
         if self.multipart.is_none() {
-            let path = self.path()?;
-            let done = self.bucket.store.put(&path, rest).await;
-            return done.map(|_| self.written).map_err(|e| self.failed(e));
+            let (bucket, key) = (&self.bucket, &self.key);
+            let done =
+                if self.new { bucket.put_new(key, rest.into()).await } else { bucket.put(key, rest.into()).await };
+            return done.map(|()| self.written);
         }
         if rest.content_length() > 0 {
             self.send(rest).await?;

@@ -3,18 +3,20 @@ use std::{collections::BTreeMap, mem};
 
 use arrow_array::{ArrayRef, RecordBatch, cast::AsArray, types};
 use arrow_schema::{DataType, Field};
-use iceberg::io::FileWrite;
 use parquet::arrow::ArrowWriter;
 
 use super::{Layout, WrittenFile, layout::field_id};
-use crate::{Error, Kind, Result, failpoint, storage};
+use crate::{
+    Error, Kind, Result, failpoint,
+    storage::{self, Output},
+};
 
 /// A Parquet file that is being written. Row groups leave as they are full.
 pub(super) struct OpenFile {
     path: String,
     partition: Vec<serde_json::Value>,
     arrow: ArrowWriter<Vec<u8>>,
-    out: Box<dyn FileWrite>,
+    out: Output,
     written: u64,
     nans: BTreeMap<i32, u64>,
 }
@@ -46,6 +48,11 @@ impl OpenFile {
         self.arrow.memory_size()
     }
 
+    /// The memory of what is encoded and waits to be sent.
+    pub(super) fn waiting(&self) -> usize {
+        self.out.waiting()
+    }
+
     /// Writes the rows under way as a row group.
     pub(super) async fn flush(&mut self) -> Result<()> {
         self.arrow.flush().map_err(|e| storage::failed("encode", &self.path, e))?;
@@ -59,13 +66,13 @@ impl OpenFile {
             return Ok(());
         }
         self.written += ready.len() as u64;
-        self.out.write(ready.into()).await.map_err(|e| storage::failed("write", &self.path, e))
+        self.out.put(ready.into()).await.map_err(|e| storage::failed("write", &self.path, e))
     }
 
     pub(super) async fn close(mut self, layout: &Layout) -> Result<WrittenFile> {
         let footer = self.arrow.finish().map_err(|e| storage::failed("encode", &self.path, e))?;
         self.drain().await?;
-        self.out.close().await.map_err(|e| storage::failed("write", &self.path, e))?;
+        self.out.finish().await.map_err(|e| storage::failed("write", &self.path, e))?;
         failpoint::hit("write.file_closed").await?;
         Ok(WrittenFile::new(self.path, self.written, &footer, &layout.schema, self.partition, &self.nans))
     }

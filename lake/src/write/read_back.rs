@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use arrow_schema::{Fields, Schema, SchemaRef};
 use futures::StreamExt;
-use iceberg::arrow::ArrowFileReader;
+use iceberg::{arrow::ArrowFileReader, io::FileMetadata};
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 
 use super::{WrittenFile, conform::Conform};
@@ -21,8 +21,8 @@ pub(crate) async fn read_back(
 ) -> Result<Batches> {
     let path = file.path().to_owned();
     let opened = async {
-        let input = storage.io().new_input(&path)?;
-        Ok(ArrowFileReader::new(input.metadata().await?, input.reader().await?))
+        let reader = storage.io().new_input(&path)?.reader().await?;
+        Ok(ArrowFileReader::new(FileMetadata { size: file.bytes() }, reader))
     };
     let reader = opened.await.map_err(|e: iceberg::Error| failed("open", &path, e))?;
     let builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(|e| failed("read", &path, e))?;

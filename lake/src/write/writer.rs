@@ -9,6 +9,8 @@ use crate::Result;
 
 /// The memory that the rows under way may take in all open files together.
 const MEMORY: usize = 64 << 20;
+/// The same for what is encoded and is too little yet to be sent to a bucket.
+const WAITING: usize = 128 << 20;
 /// The most files open at a time.
 const OPEN_FILES: usize = 64;
 /// The most columns in all open files: each has buffers of its own.
@@ -118,8 +120,14 @@ impl TableWriter {
         Ok(())
     }
 
-    /// Writes out the largest row group under way while all together take too much.
+    /// Writes out the largest row group under way while all together take too much, and closes the file with the most that
+    /// waits while that is too much: parts of a certain size are what a bucket takes, unless they are the last.
     async fn bound_memory(&mut self) -> Result<()> {
+        while self.open.values().map(|open| open.file.waiting()).sum::<usize>() > WAITING {
+            let largest = self.open.iter().max_by_key(|(_, open)| open.file.waiting()).map(|(key, _)| key.clone());
+            let Some(full) = largest.and_then(|key| self.open.remove(&key)) else { break };
+            self.done.push(full.file.close(&self.layout).await?);
+        }
         while self.open.values().map(|open| open.memory).sum::<usize>() > MEMORY {
             let Some(largest) = self.open.values_mut().max_by_key(|open| open.memory) else { break };
             largest.file.flush().await?;

@@ -139,7 +139,7 @@ async fn a_catalog_that_is_away_is_told_and_used_when_it_is_back() {
     let proxy = std::net::TcpListener::bind("127.0.0.1:0").expect("port").local_addr().expect("address");
     let uri = format!("postgres://user:hushhush@{proxy}/db");
     let warehouse = dir.path().to_string_lossy().into_owned();
-    let config = CatalogConfig::Postgres { uri, warehouse, catalog_name: None };
+    let config = CatalogConfig::Postgres { uri, warehouse, catalog_name: None, s3: None };
     let lake = Lake::connect("lake", &config).await.expect("connects when used");
     let error = lake.ping().await.expect_err("away");
     assert_eq!(error.kind(), Kind::CatalogUnavailable);

@@ -75,7 +75,7 @@ async fn a_swap_whose_answer_is_lost_counts_once() {
         let uri = format!("{user}@127.0.0.1:{port}/{database}");
         let warehouse = f.dir.path().join("wh").to_string_lossy().into_owned();
         let catalog_name = Some(uuid::Uuid::new_v4().to_string());
-        let config = CatalogConfig::Postgres { uri, warehouse, catalog_name };
+        let config = CatalogConfig::Postgres { uri, warehouse, catalog_name, s3: None };
         let lake = Lake::connect("lake", &config).await.expect("lake");
         let f = Fixture { lake: lake.clone(), config, ..f };
         for (operation, change, total) in
@@ -114,8 +114,12 @@ async fn a_catalog_that_is_away_fails_without_losing_files() {
     load(&f.lake, spec("raw.t", &rows), &rows, Change::Append, "one").await.expect("append");
     let port = TcpListener::bind("127.0.0.1:0").await.expect("port").local_addr().expect("address").port();
     let warehouse = f.dir.path().join("wh").to_string_lossy().into_owned();
-    let config =
-        CatalogConfig::Postgres { uri: format!("postgres://u:p@127.0.0.1:{port}/d"), warehouse, catalog_name: None };
+    let config = CatalogConfig::Postgres {
+        uri: format!("postgres://u:p@127.0.0.1:{port}/d"),
+        warehouse,
+        catalog_name: None,
+        s3: None,
+    };
     let away = Lake::connect("lake", &config).await.expect("lazy");
     let target = f.lake.prepare(spec("raw.t", &rows)).await.expect("prepare");
     let files = write(&target, "two/1", &[rows]).await.expect("write");

@@ -8,18 +8,26 @@ use std::{
 use arrow_array::{ArrayRef, Int32Array, RecordBatch, StringArray};
 use iceberg::{
     io::{FileIOBuilder, LocalFsStorageFactory},
-    spec::{FormatVersion, ManifestList},
+    spec::{FormatVersion, ManifestFile, ManifestList},
 };
 use icehaul_lake::{
-    CatalogConfig, Change, Committed, Guard, Lake, Result, SchemaMode, TableName, TableSpec, Target, WrittenFile,
+    CatalogConfig, Change, Committed, Guard, KeySource, Lake, Result, S3Access, SchemaMode, TableName, TableSpec,
+    Target, WrittenFile,
 };
 use tempfile::TempDir;
+
+use crate::s3_server::{ACCESS_KEY, S3Server, SECRET_KEY};
+
+/// The bucket of warehouses on object storage.
+pub const BUCKET: &str = "lake";
 
 /// A lake of one test.
 pub struct Fixture {
     pub dir: TempDir,
     pub lake: Lake,
     pub config: CatalogConfig,
+    /// Where the warehouse is if it is not in `dir`.
+    pub store: Option<S3Server>,
 }
 
 impl Fixture {
@@ -30,18 +38,38 @@ impl Fixture {
             path: dir.path().join("catalog.db"),
             warehouse: path(dir.path(), "wh"),
             catalog_name: None,
+            s3: None,
         };
         Self::new(dir, config).await
     }
 
-    /// A lake with each catalog that can be tested here.
+    /// A lake with a SQLite catalog and its warehouse on object storage.
+    pub async fn s3() -> Self {
+        let store = S3Server::with_bucket(BUCKET).expect("an S3 server");
+        let access = access(store.endpoint());
+        Self { store: Some(store), ..Self::on_s3(access, "s3://lake/wh").await }
+    }
+
+    /// The same with access of the test's own.
+    pub async fn on_s3(access: S3Access, warehouse: &str) -> Self {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let config = CatalogConfig::Sqlite {
+            path: dir.path().join("catalog.db"),
+            warehouse: warehouse.to_owned(),
+            catalog_name: None,
+            s3: Some(access),
+        };
+        Self::new(dir, config).await
+    }
+
+    /// A lake with each catalog and storage that can be tested here.
     pub async fn all() -> Vec<Self> {
-        let mut all = vec![Self::sqlite().await];
+        let mut all = vec![Self::sqlite().await, Self::s3().await];
         match std::env::var("ICEHAUL_TEST_CATALOG_POSTGRES_URL") {
             Ok(uri) => {
                 let dir = tempfile::tempdir().expect("temp dir");
                 let catalog_name = Some(uuid::Uuid::new_v4().to_string());
-                let config = CatalogConfig::Postgres { uri, warehouse: path(dir.path(), "wh"), catalog_name };
+                let config = CatalogConfig::Postgres { uri, warehouse: path(dir.path(), "wh"), catalog_name, s3: None };
                 all.push(Self::new(dir, config).await);
             }
             Err(_) => eprintln!("not run on PostgreSQL: ICEHAUL_TEST_CATALOG_POSTGRES_URL is not set"),
@@ -51,7 +79,7 @@ impl Fixture {
 
     async fn new(dir: TempDir, config: CatalogConfig) -> Self {
         let lake = Lake::connect("lake", &config).await.expect("lake");
-        Self { dir, lake, config }
+        Self { dir, lake, config, store: None }
     }
 
     /// Another handle on the same catalog, as another process would have it.
@@ -67,16 +95,17 @@ impl Fixture {
             table.metadata().metadata_log().iter().map(|log| log.metadata_file.clone()).collect();
         for snapshot in table.metadata().snapshots() {
             reached.insert(snapshot.manifest_list().to_owned());
-            let list = io.new_input(snapshot.manifest_list()).expect("list").read().await.expect("list");
+            let list = io.new_input(self.seen(snapshot.manifest_list())).expect("list").read().await.expect("list");
             for manifest in ManifestList::parse_with_version(&list, FormatVersion::V2).expect("list").entries() {
                 reached.insert(manifest.manifest_path.clone());
+                let manifest = ManifestFile { manifest_path: self.seen(&manifest.manifest_path), ..manifest.clone() };
                 let loaded = manifest.load_manifest(&io).await.expect("manifest");
                 reached.extend(loaded.entries().iter().map(|entry| entry.file_path().to_owned()));
             }
         }
-        let root = format!("file://{}/", path(self.dir.path(), "wh"));
-        let reached: BTreeSet<PathBuf> =
-            reached.iter().map(|path| path.strip_prefix(&root).expect("in the warehouse").into()).collect();
+        let root = format!("file://{}/", self.root().display());
+        let inside = |path: &String| self.seen(path).strip_prefix(&root).expect("in the warehouse").into();
+        let reached: BTreeSet<PathBuf> = reached.iter().map(inside).collect();
         let files = self.files();
         assert!(reached.is_subset(&files), "missing: {:?}", reached.difference(&files).collect::<Vec<_>>());
         let more: Vec<_> = files.difference(&reached).collect();
@@ -84,11 +113,36 @@ impl Fixture {
         assert!(more[0].to_string_lossy().ends_with(".metadata.json"), "{more:?}");
     }
 
-    /// The files of the warehouse, relative to it, sorted. Directories end with a slash if they are empty.
+    /// The folder of the warehouse. That of object storage is seen past the server.
+    pub fn root(&self) -> PathBuf {
+        self.store.as_ref().map_or_else(|| self.dir.path().join("wh"), |store| store.bucket(BUCKET).join("wh"))
+    }
+
+    /// A location of the warehouse as a file of this machine.
+    fn seen(&self, location: &str) -> String {
+        let folder = self.root();
+        location.replacen("s3://lake/wh", &format!("file://{}", folder.display()), 1)
+    }
+
+    /// The files of the warehouse, relative to it, sorted. Directories end with a slash if they are empty; object storage
+    /// has none.
     pub fn files(&self) -> BTreeSet<PathBuf> {
         let mut found = BTreeSet::new();
-        walk(&self.dir.path().join("wh"), &self.dir.path().join("wh"), &mut found);
+        walk(&self.root(), &self.root(), &mut found);
+        if self.store.is_some() {
+            found.retain(|path| !path.to_string_lossy().ends_with('/'));
+        }
         found
+    }
+}
+
+/// The tests' keys for a store.
+pub fn access(endpoint: String) -> S3Access {
+    S3Access {
+        endpoint: Some(endpoint),
+        access_key: Some(KeySource::Value(ACCESS_KEY.to_owned())),
+        secret_key: Some(KeySource::Value(SECRET_KEY.to_owned())),
+        ..S3Access::default()
     }
 }
 

@@ -6,6 +6,7 @@ mod help;
 #[allow(dead_code)]
 #[path = "../../../tests/src/machine.rs"]
 mod machine;
+mod on_s3;
 #[allow(dead_code)]
 #[path = "../../../tests/src/proxy.rs"]
 mod proxy;

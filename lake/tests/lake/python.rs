@@ -12,15 +12,21 @@ use serde_json::{Value, json};
 
 use crate::help::{Fixture, load, rows, spec};
 
-/// Runs `tests/py/iceberg.py` on the fixture's SQLite catalog; `None` where there is no PyIceberg.
 fn python(f: &Fixture, arguments: &[&str]) -> Option<Value> {
+    run(f, &json!({}), arguments)
+}
+
+/// Runs `tests/py/iceberg.py` on the fixture's SQLite catalog with more options; `None` where there is no PyIceberg.
+pub fn run(f: &Fixture, options: &Value, arguments: &[&str]) -> Option<Value> {
     let Ok(python) = std::env::var("ICEHAUL_TEST_PYTHON") else {
         eprintln!("not run with PyIceberg: ICEHAUL_TEST_PYTHON is not set");
         return None;
     };
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/py/iceberg.py");
     let uri = format!("sqlite:///{}/catalog.db", f.dir.path().display());
-    let done = Command::new(python).args([script, &uri, "lake"]).args(arguments).output().expect("python");
+    let mut command = Command::new(python);
+    command.args([script, &uri, "lake"]).args(arguments).env("ICEBERG_OPTIONS", options.to_string());
+    let done = command.output().expect("python");
     assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
     Some(serde_json::from_slice(&done.stdout).expect("JSON"))
 }

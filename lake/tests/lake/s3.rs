@@ -1,4 +1,6 @@
 //! The client of object storage against a real server.
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use icehaul_lake::{
@@ -7,7 +9,7 @@ use icehaul_lake::{
 };
 
 use crate::{
-    proxy::Proxy,
+    proxy::{Fault, Proxy, SLOW_DOWN},
     s3_server::{ACCESS_KEY, S3Server, SECRET_KEY},
 };
 
@@ -67,7 +69,7 @@ async fn a_broken_upload_leaves_nothing() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(20), gone).await.expect("the parts are thrown away");
+    tokio::time::timeout(Duration::from_secs(20), gone).await.expect("the parts are thrown away");
     assert!(server.keys("lake").is_empty());
 }
 
@@ -113,6 +115,34 @@ async fn lists_are_whole_and_deleting_keeps_what_it_is_told() {
     assert_eq!(keys("").await.len(), 119);
 }
 
+/// What every request of a bucket fails with.
+async fn all_fail(bucket: &Bucket) -> Vec<icehaul_lake::Error> {
+    let (head, read, put, new, list) = tokio::join!(
+        bucket.head("x"),
+        bucket.read("x"),
+        bucket.put("y", "y".into()),
+        bucket.put_new("y", "y".into()),
+        bucket.list("").try_collect::<Vec<_>>(),
+    );
+    let all = [head.err(), read.err(), put.err(), new.err(), list.err()];
+    all.into_iter().map(|error| error.expect("a failure")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_a_store_that_cannot_be_reached_is_given_up() {
+    let server = S3Server::with_bucket("lake").expect("server");
+    let away = config("http://127.0.0.1:1".to_owned());
+    let no_tls = config(server.endpoint().replace("http:", "https:"));
+    let [away, no_tls] = [away, no_tls].map(|config| Bucket::connect(&config, "lake").expect("bucket"));
+    let (away, no_tls) = tokio::join!(all_fail(&away), all_fail(&no_tls));
+    for error in away {
+        assert!(error.kind() == Kind::StoreUnreachable && error.message().contains("cannot be reached"), "{error:?}");
+    }
+    for error in no_tls {
+        assert!(error.kind() == Kind::StoreTls && error.message().contains("TLS"), "{error:?}");
+    }
+}
+
 #[tokio::test]
 async fn each_failure_has_its_kind_and_no_secret() {
     let server = S3Server::with_bucket("lake").expect("server");
@@ -122,24 +152,13 @@ async fn each_failure_has_its_kind_and_no_secret() {
     let wrong_key = S3Config { access_key: Some("nobody-here".into()), ..right.clone() };
     let wrong_secret = S3Config { secret_key: Some("wrong-secret".into()), ..right.clone() };
     let unsigned = S3Config { access_key: None, secret_key: None, ..right.clone() };
-    let away = S3Config { endpoint: Some("http://127.0.0.1:1".into()), ..right.clone() };
-    let no_tls = S3Config { endpoint: Some(server.endpoint().replace("http:", "https:")), ..right.clone() };
     for (bucket, kind, says) in [
         (bucket(&right, "none"), Kind::BucketNotFound, "no bucket `none`"),
         (bucket(&wrong_key, "lake"), Kind::ObjectForbidden, "access key"),
         (bucket(&wrong_secret, "lake"), Kind::ObjectForbidden, "secret key"),
         (bucket(&unsigned, "lake"), Kind::ObjectForbidden, "does not allow"),
-        (bucket(&away, "lake"), Kind::StoreUnreachable, "cannot be reached"),
-        (bucket(&no_tls, "lake"), Kind::StoreTls, "TLS"),
     ] {
-        let errors = [
-            bucket.head("x").await.expect_err(says),
-            bucket.read("x").await.expect_err(says),
-            bucket.put("y", "y".into()).await.expect_err(says),
-            bucket.put_new("y", "y".into()).await.expect_err(says),
-            bucket.list("").try_collect::<Vec<_>>().await.expect_err(says),
-        ];
-        for error in errors {
+        for error in all_fail(&bucket).await {
             let shown = format!("{error:?}");
             assert!(error.kind() == kind && error.message().contains(says), "{shown}");
             assert!(
@@ -154,6 +173,51 @@ async fn each_failure_has_its_kind_and_no_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_stumbles_is_asked_again() {
+    let server = S3Server::with_bucket("lake").expect("server");
+    let proxy = Proxy::before(server.address()).await;
+    let config = S3Config { silence_timeout: Duration::from_secs(2), ..config(format!("http://{}", proxy.address)) };
+    let bucket = Bucket::connect(&config, "lake").expect("bucket");
+    for fault in [SLOW_DOWN, Fault::Stall] {
+        proxy.cut([fault; 2]);
+        bucket.put("x", "x".into()).await.expect("put");
+        assert_eq!(proxy.faults_left(), 0);
+        proxy.cut([fault; 2]);
+        bucket.put_new("y", "y".into()).await.expect("put");
+        proxy.cut([fault; 2]);
+        assert_eq!(bucket.head("x").await.expect("head").size, 1);
+        let content = content(30_000_000);
+        let mut upload = bucket.upload("big", None);
+        upload.write(content.slice(..20_000_000)).await.expect("write");
+        proxy.cut([fault; 3]);
+        upload.write(content.slice(20_000_000..)).await.expect("write");
+        upload.close().await.expect("close");
+        proxy.cut([fault; 3]);
+        let object = bucket.head("big").await.expect("head");
+        let back: Vec<_> = bucket.stream(&object, 0..object.size).try_collect().await.expect("stream");
+        assert!(back.concat() == content);
+        proxy.cut([fault; 2]);
+        bucket.delete_all("", |_| false).await.expect("delete");
+        assert!(server.keys("lake").is_empty());
+        assert_eq!((server.open_parts("lake"), proxy.faults_left()), (0, 0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_a_store_that_hangs_is_given_up() {
+    let server = S3Server::with_bucket("lake").expect("server");
+    let config = S3Config { silence_timeout: Duration::from_millis(200), ..config(server.endpoint()) };
+    let bucket = Bucket::connect(&config, "lake").expect("bucket");
+    bucket.put("x", content(9_000_000)).await.expect("put");
+    let object = bucket.head("x").await.expect("head");
+    server.signal("STOP").expect("signal");
+    let (read, head) = tokio::join!(bucket.get(&object, 0..object.size), bucket.head("x"));
+    for error in [read.expect_err("hangs"), head.expect_err("hangs")] {
+        assert!(error.kind() == Kind::StoreUnreachable && error.message().contains("in time"), "{error:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cut_connection_is_gone_on_with() {
     let server = S3Server::with_bucket("lake").expect("server");
     let content = content(30_000_000);
@@ -165,7 +229,7 @@ async fn a_cut_connection_is_gone_on_with() {
     let mut back = stream.next().await.expect("a chunk").expect("a chunk").to_vec();
     proxy.cut_after(1_000_000);
     let heal = async {
-        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
         proxy.heal();
     };
     let rest = async {

@@ -66,6 +66,7 @@ impl Stand {
             path: folder.path().join("catalog.db"),
             warehouse: folder.path().join("warehouse").display().to_string(),
             catalog_name: None,
+            s3: None,
         };
         let lake = Lake::connect("default", &catalog).await.expect("lake");
         let lakes = Lakes::new(BTreeMap::from([("default".to_owned(), lake)]), "default".into());
