@@ -29,6 +29,8 @@ pub struct Limits {
     pub max_cell_bytes: usize,
     /// The most columns of one table.
     pub max_columns: usize,
+    /// The most bytes that one compressed file may hold.
+    pub max_decompressed_bytes: u64,
     /// The most files or objects of one load.
     pub max_files: usize,
     /// Parallel readers of one load when the request does not say.
@@ -44,6 +46,7 @@ impl Default for Limits {
         Self {
             max_cell_bytes: 64 << 20,
             max_columns: 2000,
+            max_decompressed_bytes: 1 << 40,
             max_files: 100_000,
             parallelism: 2,
             statement_timeout_seconds: 6.0 * 3600.0,

@@ -3,9 +3,12 @@
 //! A source finds the files and pins them ([`Blob`]); a format looks at all of them ([`FileFormat::scan`]: one schema, and
 //! the parts that can be read apart), then reads part by part.
 mod csv;
+mod decompress;
+#[cfg(test)]
+mod memory;
 mod parquet;
 
-use std::{ops::Range, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
@@ -84,6 +87,60 @@ pub struct Reading {
     /// The files' format; default: by the suffix of their names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<FormatName>,
+    /// CSV: the character between fields, one of ASCII; default `,`, or the tab for names that end in `.tsv`. `\t` is the
+    /// tab.
+    #[schemars(example = &";")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<String>,
+    /// CSV: the character around fields that hold delimiters or line breaks, doubled within them; default `"`. Empty: there
+    /// are no such fields, and quotes are text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quote: Option<String>,
+    /// CSV: whether the first record has the columns' names; default true. Without them the columns are `column_1`,
+    /// `column_2` and so on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<bool>,
+    /// CSV: the encoding, by a name of the WHATWG's list such as `windows-1252`; default: UTF-8, or UTF-16 if the file
+    /// begins with its mark.
+    #[schemars(example = &"windows-1252")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
+    /// CSV: texts that stand for NULL, in quotes or not, beside the empty field without quotes, which always does. The empty
+    /// text makes empty fields in quotes NULL, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub null_values: Option<Vec<String>>,
+    /// CSV: types of columns, instead of those that follow from the values: boolean, int, long, decimal(p, s), float, double,
+    /// date, time, timestamp, timestamptz, uuid or string. A value that does not fit fails the load.
+    #[schemars(example = example_schema())]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<BTreeMap<String, String>>,
+    /// CSV: whether blanks around fields without quotes are cut off; default false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trim: Option<bool>,
+}
+
+fn example_schema() -> BTreeMap<String, String> {
+    BTreeMap::from([("zip".to_owned(), "string".to_owned())])
+}
+
+impl Reading {
+    /// Refuses the fields that only mean something for CSV.
+    #[must_use]
+    pub fn refuse_csv_fields(&self, format: FormatName) -> Vec<FieldError> {
+        let given = [
+            ("delimiter", self.delimiter.is_some()),
+            ("quote", self.quote.is_some()),
+            ("header", self.header.is_some()),
+            ("encoding", self.encoding.is_some()),
+            ("null_values", self.null_values.is_some()),
+            ("schema", self.schema.is_some()),
+            ("trim", self.trim.is_some()),
+        ];
+        let detail = format!("is a field of the format csv, not of {}", format.as_str());
+        let fault =
+            |field: &str| FieldError { field: field.into(), code: Code::ConflictingFields, detail: detail.clone() };
+        given.into_iter().filter(|(_, given)| *given).map(|(field, _)| fault(field)).collect()
+    }
 }
 
 macro_rules! formats {
@@ -136,7 +193,7 @@ impl FormatName {
         let name = name.to_ascii_lowercase();
         let bare = [".gz", ".zst", ".zstd"].iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(&name);
         match bare.rsplit_once('.')?.1 {
-            "csv" | "tsv" | "txt" => Some(Self::Csv),
+            "csv" | "tsv" | "tab" | "txt" => Some(Self::Csv),
             "parquet" | "pq" => Some(Self::Parquet),
             _ => None,
         }

@@ -1,0 +1,185 @@
+//! Dates and times in texts, as ISO 8601 and RFC 3339 write them.
+
+const MINUTE: i64 = 60_000_000;
+const DAY: i64 = 86_400_000_000;
+
+/// A point in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    /// Microseconds since 1970, UTC if there is an offset, else local.
+    pub micros: i64,
+    /// What was added to UTC, in minutes.
+    pub offset: Option<i32>,
+}
+
+/// A day of the calendar, `YYYY-MM-DD` from year 1 on: days since 1970.
+#[inline]
+pub(super) fn date(cell: &[u8]) -> Option<i32> {
+    let &[y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1] = cell else { return None };
+    let (century, rest) = (two(y0, y1)?, two(y2, y3)?);
+    let (year, month, day) = (century * 100 + rest, two(m0, m1)?, two(d0, d1)?);
+    let valid = year > 0 && (1..=12).contains(&month) && day > 0 && day <= days_in(year, month);
+    valid.then(|| days(year, month, day))
+}
+
+/// `YYYY-MM-DD`, `T` or a blank, a time, and perhaps an offset: `Z`, `±hh`, `±hhmm` or `±hh:mm`.
+#[inline]
+pub(super) fn stamp(cell: &[u8]) -> Option<Stamp> {
+    let (day, rest) = cell.split_at_checked(10)?;
+    let (mark, rest) = rest.split_first()?;
+    if !matches!(mark, b'T' | b' ') {
+        return None;
+    }
+    let day = date(day)?;
+    let (time, rest) = clock(rest)?;
+    let micros = i64::from(day) * DAY + time;
+    if rest.is_empty() {
+        return Some(Stamp { micros, offset: None });
+    }
+    let offset = offset(rest)?;
+    Some(Stamp { micros: micros - i64::from(offset) * MINUTE, offset: Some(offset) })
+}
+
+/// `hh:mm`, `hh:mm:ss` or with up to 6 digits of a second: microseconds since midnight.
+pub(super) fn time(cell: &[u8]) -> Option<i64> {
+    clock(cell).filter(|(_, rest)| rest.is_empty()).map(|(micros, _)| micros)
+}
+
+/// The time at the begin of a text, and what follows.
+#[inline]
+fn clock(text: &[u8]) -> Option<(i64, &[u8])> {
+    let &[h0, h1, b':', m0, m1, ref rest @ ..] = text else { return None };
+    let (hour, minute) = (two(h0, h1)?, two(m0, m1)?);
+    if hour > 23 || minute > 59 {
+        return None;
+    }
+    let minutes = i64::from(hour * 60 + minute) * MINUTE;
+    let &[b':', s0, s1, ref rest @ ..] = rest else { return Some((minutes, rest)) };
+    let second = two(s0, s1).filter(|second| *second < 60)?;
+    let micros = minutes + i64::from(second) * 1_000_000;
+    let [b'.', rest @ ..] = rest else { return Some((micros, rest)) };
+    let (fraction, rest) = fraction(rest)?;
+    Some((micros + fraction, rest))
+}
+
+/// 1 to 6 digits after the point, as microseconds; more would be lost.
+#[inline]
+fn fraction(text: &[u8]) -> Option<(i64, &[u8])> {
+    let count = text.iter().take(7).take_while(|byte| byte.is_ascii_digit()).count();
+    if count == 0 || count > 6 {
+        return None;
+    }
+    let (digits, rest) = text.split_at(count);
+    let value = digits.iter().fold(0, |value, digit| value * 10 + i64::from(digit - b'0'));
+    Some(((count..6).fold(value, |value, _| value * 10), rest))
+}
+
+/// The whole text as an offset from UTC, in minutes.
+fn offset(text: &[u8]) -> Option<i32> {
+    let (sign, hours, minutes) = match *text {
+        [b'Z'] => return Some(0),
+        [sign, h0, h1] => (sign, two(h0, h1)?, 0),
+        [sign, h0, h1, m0, m1] | [sign, h0, h1, b':', m0, m1] => (sign, two(h0, h1)?, two(m0, m1)?),
+        _ => return None,
+    };
+    let minutes = (hours < 24 && minutes < 60).then_some(hours * 60 + minutes)?;
+    match sign {
+        b'+' => Some(minutes),
+        b'-' => Some(-minutes),
+        _ => None,
+    }
+}
+
+#[inline]
+fn two(tens: u8, ones: u8) -> Option<i32> {
+    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+    (tens <= 9 && ones <= 9).then_some(i32::from(tens * 10 + ones))
+}
+
+const fn days_in(year: i32, month: i32) -> i32 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Days since 1970 of a day in the Gregorian calendar; the year begins in March, so that leap days come last.
+const fn days(year: i32, month: i32, day: i32) -> i32 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let month = (month + 9) % 12;
+    let (era, year) = (year / 400, year % 400);
+    let day = (153 * month + 2) / 5 + day - 1;
+    era * 146_097 + year * 365 + year / 4 - year / 100 + day - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::{Datelike, NaiveDate};
+
+    #[test]
+    fn days_of_the_whole_calendar() {
+        let first = NaiveDate::from_ymd_opt(1, 1, 1).expect("a day");
+        for day in first.iter_days().step_by(17).take_while(|day| day.year() < 10_000) {
+            let expected = day.num_days_from_ce() - 719_163;
+            assert_eq!(date(day.format("%Y-%m-%d").to_string().as_bytes()), Some(expected), "{day}");
+        }
+        for wrong in [
+            "2024-02-30",
+            "2023-02-29",
+            "1900-02-29",
+            "0000-01-01",
+            "2024-13-01",
+            "2024-00-10",
+            "2024-1-1",
+            "20240101",
+            "2024-01-01 ",
+        ] {
+            assert_eq!(date(wrong.as_bytes()), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn timestamps_with_and_without_offset() {
+        let of = |text: &str| stamp(text.as_bytes()).map(|s| (s.micros, s.offset));
+        let base = 1_704_112_496_000_000; // 2024-01-01T12:34:56Z
+        assert_eq!(of("2024-01-01T12:34:56"), Some((base, None)));
+        assert_eq!(of("2024-01-01 12:34:56.5"), Some((base + 500_000, None)));
+        assert_eq!(of("2024-01-01 12:34:56.000001Z"), Some((base + 1, Some(0))));
+        assert_eq!(of("2024-01-01 12:34"), Some((base - 56_000_000, None)));
+        assert_eq!(of("2024-01-01 14:34:56+02"), Some((base, Some(120))));
+        assert_eq!(of("2024-01-01 07:04:56-0530"), Some((base, Some(-330))));
+        assert_eq!(of("2024-01-01T07:04:56-05:30"), Some((base, Some(-330))));
+        for wrong in [
+            "2024-01-01T12:34:60",
+            "2024-01-01T24:00:00",
+            "2024-01-01T12:60",
+            "2024-02-30T00:00",
+            "2024-01-01T12:34:56.1234567",
+            "2024-01-01T12:34:56.",
+            "2024-01-01t12:34:56",
+            "2024-01-01T12:34:56 Z",
+            "2024-01-01T12:34:56+25",
+            "2024-01-01T12",
+            "2024-01-01T",
+            "2024-01-01T12:34:56*02",
+            "2024-01-01T12:34:56+1",
+        ] {
+            assert_eq!(of(wrong), None, "{wrong}");
+        }
+        assert_eq!(time(b"23:59:59.999999"), Some(DAY - 1));
+        assert_eq!(time(b"12:00:00Z"), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn every_moment_comes_back(micros in -62_135_596_800_000_000_i64..253_402_300_800_000_000) {
+            let moment = chrono::DateTime::from_timestamp_micros(micros).expect("in range");
+            let text = moment.format("%Y-%m-%dT%H:%M:%S%.6f").to_string();
+            proptest::prop_assert_eq!(stamp(text.as_bytes()), Some(Stamp { micros, offset: None }));
+            proptest::prop_assert_eq!(stamp(format!("{text}Z").as_bytes()), Some(Stamp { micros, offset: Some(0) }));
+        }
+    }
+}
