@@ -22,6 +22,7 @@ fn ctx() -> Ctx {
         epoch: 1,
         lakes: icehaul_lake::Lakes::new(BTreeMap::new(), String::new()),
         connections: Arc::default(),
+        file_roots: Arc::default(),
         limits: Arc::default(),
         progress: Arc::default(),
         stop: Stop::default(),
