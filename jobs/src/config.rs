@@ -33,6 +33,8 @@ pub struct Limits {
     pub max_decompressed_bytes: u64,
     /// The most files or objects of one load.
     pub max_files: usize,
+    /// The longest footer of a Parquet file, in bytes.
+    pub max_footer_bytes: usize,
     /// Parallel readers of one load when the request does not say.
     pub parallelism: usize,
     /// How long a source's statement may run, in seconds.
@@ -48,6 +50,7 @@ impl Default for Limits {
             max_columns: 2000,
             max_decompressed_bytes: 1 << 40,
             max_files: 100_000,
+            max_footer_bytes: 64 << 20,
             parallelism: 2,
             statement_timeout_seconds: 6.0 * 3600.0,
             connect_timeout_seconds: 10.0,

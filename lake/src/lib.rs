@@ -13,6 +13,7 @@ pub mod failpoint;
 pub mod fingerprint;
 mod lake;
 mod name;
+pub mod parquet_file;
 mod read;
 pub mod s3;
 mod schema;

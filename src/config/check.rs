@@ -69,6 +69,7 @@ impl Config {
         faults.at_least_one("limits.max_columns", limits.max_columns as u64);
         faults.at_least_one("limits.max_decompressed_bytes", limits.max_decompressed_bytes);
         faults.at_least_one("limits.max_files", limits.max_files as u64);
+        faults.at_least_one("limits.max_footer_bytes", limits.max_footer_bytes as u64);
         faults.seconds("limits.statement_timeout_seconds", limits.statement_timeout_seconds, false);
         faults.seconds("limits.connect_timeout_seconds", limits.connect_timeout_seconds, false);
     }

@@ -6,7 +6,7 @@ mod csv;
 mod decompress;
 #[cfg(test)]
 mod memory;
-mod parquet;
+mod parquet_files;
 
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
@@ -18,7 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Code, Ctx, Error, FieldError, Result, source::TypeNote};
+use crate::{Code, Ctx, FieldError, Result, source::TypeNote};
 
 /// A file, pinned to the version that was there when the load was planned: every read gives bytes of that version, or
 /// fails with [`Code::SourceChanged`].
@@ -183,7 +183,7 @@ macro_rules! formats {
 
 formats! {
     Csv csv::Csv, "Comma-separated values (RFC 4180), with any delimiter.";
-    Parquet parquet::Parquet, "Apache Parquet.";
+    Parquet parquet_files::Parquet, "Apache Parquet.";
 }
 
 impl FormatName {
@@ -198,10 +198,6 @@ impl FormatName {
             _ => None,
         }
     }
-}
-
-fn not_yet(format: &str) -> Error {
-    Error::new(Code::Internal, format!("{format} cannot be read yet"))
 }
 
 #[cfg(test)]

@@ -16,15 +16,15 @@ struct Column {
 }
 
 /// The way from the rows' schema to the files'.
-pub(super) struct Conform {
+pub(crate) struct Conform {
     columns: Vec<Column>,
-    pub(super) schema: SchemaRef,
+    pub(crate) schema: SchemaRef,
 }
 
 impl Conform {
     /// From `rows` to `files`, whose types are taken over exactly where `exact` says so and by their meaning elsewhere:
     /// Parquet does not tell a large string from a string.
-    pub(super) fn new(rows: &Schema, files: &Schema, exact: impl Fn(&Field) -> bool) -> Self {
+    pub(crate) fn new(rows: &Schema, files: &Schema, exact: impl Fn(&Field) -> bool) -> Self {
         let column = |field: &FieldRef| {
             let source = rows.index_of(field.name()).ok();
             let own = source.map(|index| rows.field(index).data_type());
@@ -42,7 +42,7 @@ impl Conform {
     }
 
     /// The batch as the files have it.
-    pub(super) fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+    pub(crate) fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let arrays: Result<Vec<_>> = self.columns.iter().map(|column| column.take(batch)).collect();
         RecordBatch::try_new(self.schema.clone(), arrays?).map_err(|e| {
             Error::new(Kind::Internal, "a batch does not have the schema it was announced with").caused_by(e)

@@ -10,6 +10,7 @@ mod writer;
 
 use std::collections::HashMap;
 
+pub(crate) use conform::Conform;
 pub use data_file::WrittenFile;
 pub(crate) use layout::{Layout, data_location};
 pub(crate) use read_back::read_back;
