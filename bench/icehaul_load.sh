@@ -8,12 +8,6 @@ database=$1 verify=$2
 shift 2
 trap service_down EXIT
 service_up "$WH"
-for table in "$@"; do service_load "$database" "$verify" "$table"; done
-peak=$(service_peak)
+for table in "$@"; do service_load_table "$database" "$verify" "$table"; done
 service_down
-cd "$WH"
-jq -sc --argjson peak "$peak" '
-    def seconds: capture("(?<whole>.*T[0-9:]+)(?<part>\\.[0-9]+)?Z") | (.whole + "Z" | fromdateiso8601) + (.part // "0" | tonumber);
-    {rows: (map(.result.rows_loaded) | add),
-     job_seconds: ((map((.finished_at | seconds) - (.started_at | seconds)) | add) * 1000 | round / 1000),
-     worker_peak_mb: $peak}' "${@/%/.json}" | sed 's/^/RESULT /'
+service_result "${@/%/.json}"

@@ -61,9 +61,29 @@ setup_core() {
     touch "$W/v_core/ready"
 }
 
+# The peers' orders as files: orders.csv (205 MB), orders.parquet (47 MB).
+setup_files() { [ -s "$W/data/orders.parquet" ] || "$W/v_core/bin/python" "$PEERS/gen.py" files "$W/data"; }
+
+# The S3 server of the benchmarks, with those files in its bucket `bench`. Its process is in web.pid, where the peers' run.py looks for
+# a server whose CPU time is not the client's.
+bench_s3() {
+    case $1 in
+    start)
+        versitygw_install
+        mkdir -p "$W/s3/bench"
+        ln -f "$W/data/orders.csv" "$W/data/orders.parquet" "$W/s3/bench/"
+        ROOT_ACCESS_KEY=bench ROOT_SECRET_KEY=benchsecret "$CACHE/bin/versitygw" --port "127.0.0.1:${S3PORT_B:-29100}" posix "$W/s3" \
+            >"$W/logs/s3.log" 2>&1 </dev/null &
+        printf '%s' $! >"$W/web.pid"
+        wait_for 20 listens "${S3PORT_B:-29100}"
+        ;;
+    stop) [ ! -s "$W/web.pid" ] || { kill "$(cat "$W/web.pid")" 2>/dev/null || true; rm -f "$W/web.pid"; } ;;
+    esac
+}
+
 # The peers' orders table: 2 million rows, 9 columns.
 setup_orders() {
-    [ -s "$W/data/orders.csv" ] || "$W/v_core/bin/python" "$PEERS/gen.py" files "$W/data"
+    setup_files
     bench_database bench
     has_rows bench orders || "$W/v_core/bin/python" "$PEERS/gen.py" pg "postgresql://bench@127.0.0.1:$PGPORT_B/bench" "$W/data/orders.csv"
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes bench/RESULTS.md from bench/results:   report.py PATH_OF_THE_PEERS_SUMMARY_PY
 
-pg2m.jsonl (bench/run.sh), tpch.jsonl (bench/tpch.sh) and tenmillion.json (bench/tenmillion.sh); a missing one leaves out its part.
+pg2m.jsonl (bench/run.sh), files.jsonl and fingerprint.json (bench/files.sh), large.json (bench/large.sh), tpch.jsonl (bench/tpch.sh) and tenmillion.json (bench/tenmillion.sh); a missing one leaves out its part.
 """
 import datetime as dt
 import json
@@ -19,7 +19,7 @@ PUBLISHED = {"ingestr": 781_250, "tpch": 349_000}  # rows per CPU-second: the pe
 
 
 def main():
-    parts = [head(), pg2m(), tpch(), tenmillion(), queue()]
+    parts = [head(), pg2m(), files(), fingerprint(), large(), tpch(), tenmillion(), queue()]
     (HERE / "RESULTS.md").write_text("\n".join(part for part in parts if part).rstrip() + "\n")
 
 
@@ -68,6 +68,63 @@ def pg2m():
     if not same:
         lines += ["", *(f"- {peer}: {content}" for peer, content in contents.items())]
     return "\n".join(lines) + "\n"
+
+
+# The bar per task: rows per second and per CPU-second of DuckDB's native writer in the peers' quiet run.
+BARS = {"csv2m": ("CSV", 1_100_000, 670_000), "pq2m": ("Parquet", 1_640_000, 1_020_000)}
+
+
+def files():
+    everything = load("files.jsonl")
+    if not everything:
+        return ""
+    rows, lines = 2_000_000, ["## Files to Iceberg: the peers' `orders`, 2 million rows, 9 columns", ""]
+    for task, (title, published_wall, published_cpu) in BARS.items():
+        runs = [run for run in everything if run["task"] == task]
+        lines += [f"### {title}", "", "| peer | runs | wall s med (min) | job s | client CPU s med (min) | rows per s | rows per CPU-s | peak MB | server CPU s | other load |",
+                  "|---|---|---|---|---|---|---|---|---|---|"]
+        for peer in sorted({run["peer"] for run in runs}, key=lambda peer: median(runs, "cpu", peer) or 1e9):
+            good = [run for run in runs if run["peer"] == peer and run["rc"] == 0]
+            if not good:
+                lines.append(f"| {peer} | FAILED | | | | | | | | |")
+                continue
+            wall, cpu, job = (median(runs, key, peer) for key in ("wall", "cpu", "job_seconds"))
+            lines.append(f"| {peer} | {len(good)} | {wall:.2f} ({min(run['wall'] for run in good):.2f}) | {f'{job:.2f}' if job else '-'} | {cpu:.2f} ({min(run['cpu'] for run in good):.2f}) | "
+                         f"{rows / wall:,.0f} | {rows / cpu:,.0f} | {max(run['rss_mb'] for run in good)} | {median(runs, 'srv_cpu', peer):.2f} | {median(runs, 'other_cpu', peer):.0%} |")
+        lines += ["", "| goal | measured | |", "|---|---|---|"]
+        for peer in [peer for peer in dict.fromkeys(run["peer"] for run in runs) if peer.startswith("icehaul")]:
+            share = 0.8 if "-s3" in peer else 1.0
+            for what, key, published in (("wall time", "wall", published_wall), ("CPU time", "cpu", published_cpu)):
+                ours, duckdb, pyiceberg = (median(runs, key, name) for name in (peer, "duckdb-native", "pyiceberg+pyarrow"))
+                if ours and duckdb:
+                    lines.append(goal(f"{peer}: rows per {what}, at least {share:g} times DuckDB's in this run", f"{rows / ours:,.0f} : {rows / duckdb:,.0f} = {duckdb / ours:.2f} (its quiet run: {published:,})", duckdb / ours >= share))
+                if ours and pyiceberg and share == 1.0:
+                    lines.append(goal(f"{peer}: rows per {what}, at least 2 times PyIceberg's with pyarrow", f"{pyiceberg / ours:.2f}", pyiceberg / ours >= 2))
+        contents = {peer: {key: check.get(key) for key in ("rows", "sum_price", "sum_id", "null_status")} for peer, check in verified(runs).items()}
+        same = len({json.dumps(content) for content in contents.values()}) == 1
+        lines.append(goal("the same content as every peer's (rows, sums, nulls; read by PyIceberg)", f"{len(contents)} tables", same))
+        lines += ["", *(f"- {peer}: {content}" for peer, content in contents.items() if not same), ""]
+    return "\n".join(lines) + "\n"
+
+
+def fingerprint():
+    path = RESULTS / "fingerprint.json"
+    if not path.exists():
+        return ""
+    found = json.loads(path.read_text())
+    middle = statistics.median(found["seconds"])
+    return "\n".join(["## The fingerprint of a table: 2 million rows, 9 columns, by the command line", "", "| goal | measured | |", "|---|---|---|",
+                      goal("at least 1,500,000 rows per second", f"{found['rows'] / middle:,.0f} ({middle:.2f} s, {len(found['seconds'])} runs)", found["rows"] / middle >= 1_500_000)]) + "\n"
+
+
+def large():
+    path = RESULTS / "large.json"
+    if not path.exists():
+        return ""
+    found = json.loads(path.read_text())
+    return "\n".join([f"## One CSV file of {found['bytes'] / 1e9:.1f} GB, {found['rows']:,} rows, types decided over all of it", "", "| goal | measured | |", "|---|---|---|",
+                      goal("peak memory of the service below 512 MB", f"{found['worker_peak_mb']} MB", found["worker_peak_mb"] < 512),
+                      goal("rows and sums as in the file", f"{found['rows']:,} rows in {found['job_seconds']:.0f} s", found["equal"])]) + "\n"
 
 
 def tpch():

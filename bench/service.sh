@@ -18,18 +18,33 @@ service_up() {
     done
 }
 
-# service_load DATABASE VERIFY TABLE [ARGUMENT…]: one job through the queue into bench.TABLE; its document goes to FOLDER/TABLE.json.
+# service_load TABLE SOURCE ARGUMENT…: one job through the queue into bench.TABLE; its document goes to FOLDER/TABLE.json.
 service_load() {
-    local database=$1 verify=$2 table=$3
-    shift 3
-    "$ICEHAUL" load postgres --url "http://127.0.0.1:$SERVICE_PORT" --host 127.0.0.1 --port "${PGPORT_B:-25432}" --database "$database" \
-        --user icehaul_reader --password none --table "$table" --namespace bench --table-name "$table" --mode append \
-        --lineage false --verify "$verify" --json "$@" >"$SERVICE_FOLDER/$table.json"
+    local table=$1 source=$2
+    shift 2
+    "$ICEHAUL" load "$source" --url "http://127.0.0.1:$SERVICE_PORT" --namespace bench --table-name "$table" --mode append \
+        --lineage false --json "$@" >"$SERVICE_FOLDER/$table.json"
+}
+
+# service_load_table DATABASE VERIFY TABLE: the same from the benchmarks' PostgreSQL.
+service_load_table() {
+    service_load "$3" postgres --host 127.0.0.1 --port "${PGPORT_B:-25432}" --database "$1" --user icehaul_reader --password none \
+        --table "$3" --verify "$2"
+}
+
+# service_result TABLE…: what the peers' run.py reads, after `service_down`: rows, the jobs' seconds, the service's peak.
+service_result() {
+    jq -sc --argjson peak "$SERVICE_PEAK" '
+        def seconds: capture("(?<whole>.*T[0-9:]+)(?<part>\\.[0-9]+)?Z") | (.whole + "Z" | fromdateiso8601) + (.part // "0" | tonumber);
+        {rows: (map(.result.rows_loaded) | add),
+         job_seconds: ((map((.finished_at | seconds) - (.started_at | seconds)) | add) * 1000 | round / 1000),
+         worker_peak_mb: $peak}' "${@/#/$SERVICE_FOLDER/}" | sed 's/^/RESULT /'
 }
 
 # The most memory the service has held so far, in MB.
 service_peak() { awk '/^VmHWM/ {print int($2 / 1024)}' "/proc/$SERVICE_PID/status"; }
 
 service_down() {
+    [ -z "$SERVICE_PID" ] || SERVICE_PEAK=$(service_peak)
     [ -z "$SERVICE_PID" ] || { kill "$SERVICE_PID" 2>/dev/null && wait "$SERVICE_PID" 2>/dev/null; SERVICE_PID=; } || true
 }

@@ -17,7 +17,7 @@ step "Prepare 10 million rows of lineitem" setup_tpch tpch10m 1.67 "$W/tpch/sf16
 
 rm -rf "$W/wh10m"
 service_up "$W/wh10m"
-step "Load" service_load tpch10m checksum lineitem
+step "Load" service_load_table tpch10m checksum lineitem
 peak=$(service_peak)
 mkdir -p "$ROOT/bench/results"
 step "Compare (the Python fingerprints take a quarter of an hour)" "$W/v_core/bin/python" "$ROOT/bench/check.py" \
