@@ -295,8 +295,8 @@ mod tests {
             (&on_s3("gs://bucket/wh", ""), "`gs://` are not supported"),
             (&on_s3("s3://bucket/wh", ""), "catalogs.default: a warehouse on S3 needs"),
             (&on_s3("s3://bucket/wh", "access_key = \"a\""), "belong together"),
-            (&on_s3("s3://bucket/wh", "access_key = 5"), "catalogs.default.s3.access_key"),
-            (&on_s3("s3://bucket/wh", "bucket = \"b\""), "catalogs.default.s3.bucket: this key is not known here"),
+            (&on_s3("s3://bucket/wh", "access_key = 5"), "catalogs.default: `access_key` and `secret_key` must be"),
+            (&on_s3("s3://bucket/wh", "bucket = \"b\""), "bucket: this key is not known here; known are `endpoint`"),
             (&on_s3("s3://bucket/wh", "endpoint = \"host:9000\""), "the endpoint must be like"),
             (&on_s3("s3://bucket/wh", "access_key = { env = \"NO_SUCH_KEY\" }"), "NO_SUCH_KEY is not set"),
         ] {

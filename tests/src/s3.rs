@@ -92,6 +92,17 @@ impl S3Server {
         found.len()
     }
 
+    /// The requests so far, such as `GetObject wh/raw/t/metadata/…`; the newest ones may not be there yet.
+    #[must_use]
+    pub fn requests(&self) -> Vec<String> {
+        let log = fs::read_to_string(self.folder.path().join("requests.log")).unwrap_or_default();
+        let request = |line: &str| {
+            let mut words = line.split(' ').skip_while(|word| !word.starts_with("s3_"));
+            Some(format!("{} {}", words.next()?.strip_prefix("s3_")?, words.next()?))
+        };
+        log.lines().filter_map(request).collect()
+    }
+
     /// Ends it at once (`kill -9`); its objects stay.
     ///
     /// # Errors
@@ -140,7 +151,9 @@ fn spawn(port: u16, folder: &Path) -> io::Result<Child> {
     Command::new(program)
         .env("ROOT_ACCESS_KEY", ACCESS_KEY)
         .env("ROOT_SECRET_KEY", SECRET_KEY)
-        .args(["--quiet", "--port", &format!("127.0.0.1:{port}"), "posix"])
+        .args(["--quiet", "--port", &format!("127.0.0.1:{port}"), "--access-log"])
+        .arg(folder.join("requests.log"))
+        .arg("posix")
         .arg(data)
         // What is found when it was left behind: test.sh stops processes that work below its folder.
         .current_dir(folder)

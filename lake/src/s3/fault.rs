@@ -106,19 +106,18 @@ fn said(
     let text = format!("{error} {error:?}");
     let between = |from: &str, to: &str| Some(text.split_once(from)?.1.split_once(to)?.0.trim().to_owned());
     let number = |text: String| text.get(..3)?.parse().ok();
-    let status = between("status code: ", ":").and_then(number).or_else(|| {
-        let known: [(fn(&E) -> bool, u16); 4] = [
-            (|e| matches!(e, E::NotFound { .. }), 404),
-            (|e| matches!(e, E::Precondition { .. }), 412),
-            (|e| matches!(e, E::PermissionDenied { .. }), 403),
-            (|e| matches!(e, E::Unauthenticated { .. }), 401),
-        ];
-        known.into_iter().find_map(|(what, status)| is(what).then_some(status))
-    });
+    let by_variant = || match () {
+        () if is(|e| matches!(e, E::NotFound { .. })) => 404,
+        () if is(|e| matches!(e, E::Precondition { .. })) => 412,
+        () if is(|e| matches!(e, E::PermissionDenied { .. })) => 403,
+        () if is(|e| matches!(e, E::Unauthenticated { .. })) => 401,
+        () => 0,
+    };
+    let status = between("status code: ", ":").and_then(number).unwrap_or_else(by_variant);
     let lower = text.to_ascii_lowercase();
     Said {
         code: between("<Code>", "</Code>").unwrap_or_default(),
-        status: status.unwrap_or_default(),
+        status,
         transport,
         tls: ["certificate", "handshake", "tls error", "invalidcontenttype"].iter().any(|word| lower.contains(word)),
         redirect: text.contains("redirect without LOCATION"),

@@ -60,6 +60,34 @@ async fn a_table_is_written_changed_and_read_as_on_a_disk() {
     assert_eq!(s3.store.as_ref().expect("store").open_parts(BUCKET), 0);
 }
 
+/// Each request costs a way to the store and back: a file's footer is one, a row group another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn few_requests_write_and_read_a_table() {
+    let f = Fixture::s3().await;
+    let store = f.store.as_ref().expect("store");
+    let columns = (0..30).map(|n| format!("c{n}")).collect::<Vec<_>>();
+    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..5000));
+    let wide = batch(columns.iter().map(|name| (name.as_str(), ids.clone())).collect());
+    load(&f.lake, spec("raw.t", &wide), &wide, Change::Append, "one").await.expect("append");
+    let table = f.lake.table(&name("raw.t")).await.expect("table");
+    table.fingerprint(At::Current, None).await.expect("fingerprint");
+    let count = |what: &str, suffix: &str| {
+        store.requests().iter().filter(|request| request.starts_with(what) && request.ends_with(suffix)).count()
+    };
+    let logged = async {
+        while count("GetObject", ".parquet") < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), logged).await.expect("the requests are logged");
+    let all = store.requests();
+    let counts = [(".parquet", 1, 2), (".avro", 2, 2), (".metadata.json", 1, 1)];
+    for (suffix, put, get) in counts {
+        assert_eq!((count("PutObject", suffix), count("GetObject", suffix)), (put, get), "{suffix}: {all:#?}");
+    }
+    assert!(all.iter().all(|request| !request.starts_with("Head") && !request.starts_with("List")), "{all:#?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_abandoned_attempt_leaves_nothing() {
     let f = Fixture::s3().await;
