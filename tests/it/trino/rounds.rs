@@ -182,3 +182,8 @@ async fn slow_ten_rounds_of_random_steps_on_postgresql() {
 async fn slow_rounds_of_random_steps_on_sqlite() {
     play(Kept::Sqlite, 3, 8).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_rounds_of_random_steps_on_s3() {
+    play(Kept::S3, 2, 6).await;
+}
