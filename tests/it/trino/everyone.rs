@@ -80,7 +80,7 @@ async fn build(house: &House) -> Vec<String> {
         house.run(sql).await;
     }
     house.run("CREATE TABLE {}.zoo.nested AS SELECT id, CAST(ROW(id, name, ARRAY[day]) AS row(x integer, y varchar, z array(date))) AS s, \
-               MAP(ARRAY[name], ARRAY[big]) AS m, ARRAY[ROW(at)] AS l FROM {}.zoo.part0").await;
+               MAP(ARRAY[name], ARRAY[big]) AS m, ARRAY[CAST(ROW(at) AS row(at timestamp(6)))] AS l FROM {}.zoo.part0").await;
     house.run("ALTER TABLE {}.zoo.nested ADD COLUMN s.w bigint").await;
     made("nested");
     tables
