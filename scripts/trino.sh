@@ -17,6 +17,8 @@ keep)
     trino_start "$dir" "$3" "$4"
     say ready
     cat >/dev/null || true
+    # One that ended by itself has something to say.
+    kill -0 "$(cat "$dir/pid")" 2>/dev/null || tail -n 40 "$dir/log" >&2
     ;;
 *) die "usage: scripts/trino.sh run DIR CATALOGS | keep DIR PORT CATALOGS" ;;
 esac

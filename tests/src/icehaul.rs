@@ -159,10 +159,10 @@ impl Icehaul {
     /// Waits for a job's end and gives its document.
     ///
     /// # Panics
-    /// If it does not end within two minutes.
+    /// If it does not end within ten minutes.
     pub async fn ended(&self, id: &str) -> Value {
         let mut job = Value::Null;
-        for _ in 0..60 {
+        for _ in 0..300 {
             let request = self.http.get(format!("{}/api/v1/jobs/{id}", self.url)).header("prefer", "wait=2");
             job = request.send().await.expect("an answer").json().await.expect("a document");
             if ended(&job) {

@@ -57,7 +57,8 @@ fn start() -> Trino {
     let mut command = Command::new(checkout().join("scripts/trino.sh"));
     command.arg("keep").arg(&dir).arg(port.to_string()).arg(&catalogs);
     // Quick to start rather than fast; each test makes its own catalogs.
-    command.env("TRINO_OPTIONS", "-XX:TieredStopAtLevel=1 -Dcatalog.management=dynamic");
+    let options = std::env::var("ICEHAUL_TEST_TRINO_OPTIONS").unwrap_or_else(|_| "-XX:TieredStopAtLevel=1".to_owned());
+    command.env("TRINO_OPTIONS", format!("{options} -Dcatalog.management=dynamic"));
     // A signal to the process group of the tests must not keep it from tidying up.
     command.process_group(0);
     let mut keeper = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("bash");

@@ -41,7 +41,7 @@ JOIN postgres.analytics.customers c ON o.customer_id = c.id
 JOIN s3.datalake.products p ON o.product_id = p.id ORDER BY o.order_id
 
 -- T11 a join of two systems
-SELECT a.id, a.square, b.cube FROM iceberg.raw.table1 a JOIN postgres.public.table2 b ON a.id = b.id ORDER BY a.id
+SELECT a.id, a.square, b."cube" FROM iceberg.raw.table1 a JOIN postgres.public.table2 b ON a.id = b.id ORDER BY a.id
 
 -- T12 per region
 SELECT region, count(*) AS total_orders, sum(amount) AS total_revenue, avg(amount) AS avg_order FROM iceberg.sales_data.orders

@@ -11,6 +11,7 @@ use icehaul_tests::{
     engine::Engine,
     icehaul::Icehaul,
     postgres::{Database, OWNER, OWNER_PASSWORD},
+    s3::{ACCESS_KEY, S3Server, SECRET_KEY},
     trino::{Trino, jdbc_url, server},
 };
 use serde_json::{Value, json};
@@ -23,6 +24,8 @@ enum Kept {
     Sqlite,
     /// In PostgreSQL.
     Postgres,
+    /// In PostgreSQL too, and the tables on S3.
+    S3,
 }
 
 /// An Icehaul with a source database, and Trino on its catalog.
@@ -35,7 +38,21 @@ struct House {
     /// The catalog's address, as `SQLAlchemy` writes it.
     uri: String,
     data: TempDir,
+    s3: Option<S3Server>,
     _catalog: Option<Database>,
+}
+
+/// How the warehouse on S3 is reached, as `trino/catalogs` and `tests/py/engines.py` are told.
+fn s3_variables(s3: Option<&S3Server>) -> Vec<(&'static str, String)> {
+    let variables = |s3: &S3Server| {
+        [
+            ("S3_ENDPOINT", s3.endpoint()),
+            ("S3_REGION", "us-east-1".to_owned()),
+            ("S3_ACCESS_KEY", ACCESS_KEY.to_owned()),
+            ("S3_SECRET_KEY", SECRET_KEY.to_owned()),
+        ]
+    };
+    s3.map(variables).into_iter().flatten().collect()
 }
 
 impl House {
@@ -47,11 +64,15 @@ impl House {
     async fn named(kept: Kept, name: &str, env: &[(&str, String)]) -> Self {
         let trino = tokio::task::spawn_blocking(server).await.expect("Trino");
         let (source, data) = (Database::new().await, TempDir::new().expect("a folder"));
-        let warehouse = data.path().join("warehouse").display().to_string();
+        let s3 = (kept == Kept::S3).then(|| S3Server::with_bucket("lake").expect("an S3 server"));
+        let warehouse = match &s3 {
+            Some(_) => "s3://lake/warehouse".to_owned(),
+            None => format!("file://{}", data.path().join("warehouse").display()),
+        };
         let mut env = env.to_vec();
         let (uri, catalog) = match kept {
             Kept::Sqlite => (format!("sqlite:///{}", data.path().join("catalog.db").display()), None),
-            Kept::Postgres => {
+            Kept::Postgres | Kept::S3 => {
                 let catalog = Database::new().await;
                 let uri = format!("{OWNER}:{OWNER_PASSWORD}@{}:{}/{}", catalog.host, catalog.port, catalog.name);
                 env.extend([
@@ -59,6 +80,15 @@ impl House {
                     ("ICEHAUL_CATALOGS__DEFAULT__URI", format!("postgres://{uri}")),
                     ("ICEHAUL_CATALOGS__DEFAULT__WAREHOUSE", warehouse.clone()),
                 ]);
+                for (name, value) in s3_variables(s3.as_ref()) {
+                    let name = match name {
+                        "S3_ENDPOINT" => "ICEHAUL_CATALOGS__DEFAULT__S3__ENDPOINT",
+                        "S3_REGION" => "ICEHAUL_CATALOGS__DEFAULT__S3__REGION",
+                        "S3_ACCESS_KEY" => "ICEHAUL_CATALOGS__DEFAULT__S3__ACCESS_KEY",
+                        _ => "ICEHAUL_CATALOGS__DEFAULT__S3__SECRET_KEY",
+                    };
+                    env.push((name, value));
+                }
                 (format!("postgresql+psycopg://{uri}"), Some(catalog))
             }
         };
@@ -66,8 +96,8 @@ impl House {
         // The catalog's tables are made at the first contact; Trino does not make them.
         let (status, _) = icehaul.get("/tables").await;
         assert!(status.is_success());
-        let mut variables =
-            vec![("ICEBERG_CATALOG", "default".to_owned()), ("ICEBERG_WAREHOUSE", format!("file://{warehouse}"))];
+        let mut variables = vec![("ICEBERG_CATALOG", "default".to_owned()), ("ICEBERG_WAREHOUSE", warehouse)];
+        variables.extend(s3_variables(s3.as_ref()));
         let file = match &catalog {
             None => {
                 let path = data.path().join("catalog.db").display().to_string();
@@ -82,7 +112,7 @@ impl House {
             }
         };
         trino.create_catalog(name, file, &variables).await;
-        Self { icehaul, source, trino, name: name.to_owned(), uri, data, _catalog: catalog }
+        Self { icehaul, source, trino, name: name.to_owned(), uri, data, s3, _catalog: catalog }
     }
 
     /// Loads the rows of a query into `namespace.table`.
@@ -130,9 +160,10 @@ impl House {
     }
 
     async fn engine(&self, kind: &str) -> Engine {
+        let env = s3_variables(self.s3.as_ref());
         match kind {
-            "trino" => Engine::start(&["trino", &self.uri, "default", &self.trino.url, &self.name], &[]).await,
-            other => Engine::start(&[other, &self.uri, "default"], &[]).await,
+            "trino" => Engine::start(&["trino", &self.uri, "default", &self.trino.url, &self.name], &env).await,
+            other => Engine::start(&[other, &self.uri, "default"], &env).await,
         }
     }
 

@@ -46,11 +46,11 @@ impl Round<'_> {
         format!("load of {rows} rows by {mode}")
     }
 
-    /// A statement of Trino; none if this step has nothing to do now.
-    fn statement(&mut self) -> Option<String> {
+    /// Statements of Trino; none if this step has nothing to do now.
+    fn statements(&mut self) -> Vec<String> {
         let table = format!("{{}}.{}", self.table);
         let (k, r) = (self.dice.throw(7) + 2, self.dice.throw(2));
-        Some(match self.dice.throw(13) {
+        let one = match self.dice.throw(13) {
             0 | 1 => {
                 let from = self.next_id;
                 self.next_id += 3;
@@ -98,12 +98,18 @@ impl Round<'_> {
             }
             10 if !self.wide => {
                 self.wide = true;
-                format!("ALTER TABLE {table} ALTER COLUMN grp SET DATA TYPE bigint")
+                // Trino 476 fails on a filter on a column that was widened (`Integer cannot be cast to Long`) until the next snapshot.
+                self.next_id += 1;
+                return vec![
+                    format!("ALTER TABLE {table} ALTER COLUMN grp SET DATA TYPE bigint"),
+                    format!("INSERT INTO {table} (id, grp, name) VALUES ({}, 3, 'wide')", self.next_id - 1),
+                ];
             }
             11 => format!("ALTER TABLE {table} EXECUTE optimize"),
             12 => format!("ALTER TABLE {table} EXECUTE expire_snapshots(retention_threshold => '0s')"),
-            _ => return None,
-        })
+            _ => return Vec::new(),
+        };
+        vec![one]
     }
 
     fn some_ids(&mut self) -> String {
@@ -134,7 +140,7 @@ async fn play(kept: Kept, rounds: usize, steps: usize) {
     for number in 0..rounds {
         let mut round = Round {
             house: &house,
-            dice: Dice(seed.wrapping_add(number as u64 * 0x9E37_79B9_7F4A_7C15) | 1),
+            dice: Dice(seed.wrapping_add((number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)) | 1),
             table: format!("raw.t{number}"),
             partition_by: partitions[number % partitions.len()].clone(),
             extra: Vec::new(),
@@ -145,14 +151,14 @@ async fn play(kept: Kept, rounds: usize, steps: usize) {
         let table = round.table.clone();
         let mut done = vec![round.load().await];
         for _ in 0..steps {
-            let step = if round.dice.throw(4) == 0 { None } else { round.statement() };
-            done.push(match step {
-                Some(sql) => {
-                    house.run(&sql).await;
-                    sql
-                }
-                None => round.load().await,
-            });
+            let statements = if round.dice.throw(4) == 0 { Vec::new() } else { round.statements() };
+            if statements.is_empty() {
+                done.push(round.load().await);
+            }
+            for sql in statements {
+                house.run(&sql).await;
+                done.push(sql);
+            }
             if trino.is_none() {
                 trino = Some(house.engine("trino").await);
                 pyiceberg = Some(house.engine("pyiceberg").await);
@@ -181,4 +187,9 @@ async fn slow_ten_rounds_of_random_steps_on_postgresql() {
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_rounds_of_random_steps_on_sqlite() {
     play(Kept::Sqlite, 3, 8).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_rounds_of_random_steps_on_s3() {
+    play(Kept::S3, 2, 6).await;
 }

@@ -43,23 +43,29 @@ const TABLES: [(&str, &str); 17] = [
     ("realtime.orders_hourly", "select customer_id, product_id, amount, unit_price from sales.orders"),
     (
         "market_data.competitor_prices",
-        "select * from (values (101, 870.00::numeric(10,2)), (103, 460.00)) v (product_id, competitor_price)",
+        "select product_id, competitor_price::numeric(10,2) from (values (101, 870.00), (103, 460.00)) v (product_id, competitor_price)",
     ),
     (
         "validation.staging_data",
-        "select * from (values (1, -5.00::numeric(10,2), 1), (2, 10, null), (3, 20, 3)) v (id, amount, customer_id)",
+        "select id, amount::numeric(10,2), customer_id from (values (1, -5.00, 1), (2, 10, null), (3, 20, 3)) v (id, amount, customer_id)",
     ),
     (
         "operational.sales",
         "select customer_id, max(product_id) as product_id from sales.orders where customer_id < 4 group by 1",
     ),
-    ("historical.sales", "select * from (values (1, 10.50::numeric(10,2)), (3, 20)) v (customer_id, amount)"),
-    ("competitive.pricing", "select * from (values (107, 70.00::numeric(10,2))) v (product_id, competitor_price)"),
+    (
+        "historical.sales",
+        "select customer_id, amount::numeric(10,2) from (values (1, 10.50), (3, 20)) v (customer_id, amount)",
+    ),
+    (
+        "competitive.pricing",
+        "select product_id, competitor_price::numeric(10,2) from (values (107, 70.00)) v (product_id, competitor_price)",
+    ),
     ("analytics.orders", "select order_id as id, customer_id, amount, status, created_at from sales.orders"),
     (
         "staging.orders",
         "select order_id as id, customer_id, amount, 'completed' as status, created_at from sales.orders where order_id in (1004, 1010) \
-         union all select 1016, 2, 12.50, 'pending', timestamp '2024-06-01 08:00:00'",
+         union all select 1016, 2, 12.50::numeric(10,2), 'pending', timestamp '2024-06-01 08:00:00'",
     ),
 ];
 

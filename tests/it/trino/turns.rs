@@ -156,3 +156,8 @@ async fn slow_trino_and_icehaul_write_in_turns() {
 async fn slow_they_do_so_with_partitions_in_the_embedded_catalog() {
     both_write(Kept::Sqlite, json!(["month(day)"])).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_they_do_so_on_s3() {
+    both_write(Kept::S3, json!(["bucket(4, id)"])).await;
+}

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 use super::{House, Kept};
 
 /// One row per kind of value that is easily got wrong, as PostgreSQL has them.
-const VALUES: &str = "select * from (values \
-     (1::bigint, (-32768)::smallint, true, (-0.01)::numeric(12,2), 1234567890123456789012345678.0123456789::numeric(38,10), '-0'::double precision, \
+const VALUES: &str = "select id, small, flag, price::numeric(12,2), wide::numeric(38,10), ratio, single, word, day, local, at, raw, key, clock, numbers from (values \
+     (1::bigint, (-32768)::smallint, true, -0.01, 1234567890123456789012345678.0123456789, '-0'::double precision, \
       0.1::real, ''::text, date '0001-01-01', timestamp '1969-12-31 23:59:59.999999', timestamptz '2024-03-31 01:30:00+02', '\\x00ff'::bytea, \
       '00000000-0000-0000-0000-000000000001'::uuid, time '23:59:59.999999', '{1,null,3}'::integer[]), \
      (9223372036854775807, 32767, false, 9999999999.99, -0.0000000001, 'NaN', 'Infinity', E'Zürich\\n\"李\" 🧊', '9999-12-31', \
@@ -16,7 +16,7 @@ const VALUES: &str = "select * from (values \
 /// The same in Trino, with its own values, nested ones too.
 const TRINO: &str = "CREATE TABLE {}.raw.theirs (id bigint, n integer, flag boolean, price decimal(9,2), wide decimal(38,10), ratio double, \
      single real, word varchar, day date, local timestamp(6), at timestamp(6) with time zone, raw varbinary, key uuid, clock time(6), \
-     numbers array(integer), pairs map(varchar, bigint), inner row(x integer, y varchar, z row(d date, l array(varchar)))) \
+     numbers array(integer), pairs map(varchar, bigint), nest row(x integer, y varchar, z row(d date, l array(varchar)))) \
      WITH (partitioning = ARRAY['day'])";
 const ROWS: &str = "INSERT INTO {}.raw.theirs VALUES \
      (BIGINT '-9223372036854775808', -1, true, DECIMAL '-1234567.89', DECIMAL '-9999999999999999999999999999.9999999999', DOUBLE '-0.0', REAL '0.1', \
@@ -78,12 +78,12 @@ async fn slow_every_type_goes_both_ways() {
 
     // Members of a struct come, go and change their names.
     for (what, change) in [
-        ("a new member", "ALTER TABLE {}.raw.theirs ADD COLUMN inner.w bigint"),
-        ("a renamed member", "ALTER TABLE {}.raw.theirs RENAME COLUMN inner.y TO why"),
-        ("a dropped member", "ALTER TABLE {}.raw.theirs DROP COLUMN inner.x"),
-        ("the same name again", "ALTER TABLE {}.raw.theirs ADD COLUMN inner.x integer"),
-        ("a member deeper inside", "ALTER TABLE {}.raw.theirs ADD COLUMN inner.z.u uuid"),
-        ("a wider member", "ALTER TABLE {}.raw.theirs ALTER COLUMN inner.x SET DATA TYPE bigint"),
+        ("a new member", "ALTER TABLE {}.raw.theirs ADD COLUMN nest.w bigint"),
+        ("a renamed member", "ALTER TABLE {}.raw.theirs RENAME COLUMN nest.y TO why"),
+        ("a dropped member", "ALTER TABLE {}.raw.theirs DROP COLUMN nest.x"),
+        ("the same name again", "ALTER TABLE {}.raw.theirs ADD COLUMN nest.x integer"),
+        ("a member deeper inside", "ALTER TABLE {}.raw.theirs ADD COLUMN nest.z.u uuid"),
+        ("a wider member", "ALTER TABLE {}.raw.theirs ALTER COLUMN nest.x SET DATA TYPE bigint"),
         ("a wider column", "ALTER TABLE {}.raw.theirs ALTER COLUMN n SET DATA TYPE bigint"),
         ("a wider decimal", "ALTER TABLE {}.raw.theirs ALTER COLUMN price SET DATA TYPE decimal(12,2)"),
         ("a double", "ALTER TABLE {}.raw.theirs ALTER COLUMN single SET DATA TYPE double"),
@@ -91,7 +91,7 @@ async fn slow_every_type_goes_both_ways() {
         house.run(change).await;
         assert_eq!(house.agrees(&mut trino, "raw.theirs", what).await, 3);
     }
-    house.run("INSERT INTO {}.raw.theirs (id, inner) VALUES (4, ROW('w', ROW(DATE '2024-01-01', ARRAY[], UUID '00000000-0000-0000-0000-000000000002'), 5, 6))").await;
+    house.run("INSERT INTO {}.raw.theirs (id, nest) VALUES (4, ROW('w', ROW(DATE '2024-01-01', ARRAY[], UUID '00000000-0000-0000-0000-000000000002'), 5, 6))").await;
     assert_eq!(house.agrees(&mut trino, "raw.theirs", "a row of the new shape").await, 4);
     assert_eq!(house.agrees(&mut pyiceberg, "raw.theirs", "a row of the new shape").await, 4);
     assert_eq!(
