@@ -66,6 +66,9 @@ main() {
     export ICEHAUL_TEST_VERSITYGW=$CACHE/bin/versitygw
 
     if [ "$TIER" = full ]; then
+        step "Install what fetches CSV files of others" install npm:npm
+        step "CSV files of others" csv_spectrum_install
+        export ICEHAUL_TEST_CSV_SPECTRUM=$CACHE/$CSV_SPECTRUM/package
         # shellcheck disable=SC2046 # a list of packages
         step "Install what the engines need" install $(engine_packages)
         step "Trino" trino_install

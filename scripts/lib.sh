@@ -111,6 +111,16 @@ go_is_new() {
     [ "$(printf '%s\n' go1.25 "$version" | sort -V | head -n 1)" = go1.25 ]
 }
 
+# The CSV files of the npm package csv-spectrum, in $CACHE/csv-spectrum@VERSION/package; does nothing if they are there.
+CSV_SPECTRUM=csv-spectrum@2.0.0
+csv_spectrum_install() {
+    local folder=$CACHE/$CSV_SPECTRUM
+    [ -d "$folder/package/csvs" ] && return
+    say "fetching $CSV_SPECTRUM"
+    mkdir -p "$folder"
+    (cd "$folder" && npm pack --silent "$CSV_SPECTRUM" >/dev/null && tar xzf csv-spectrum-*.tgz)
+}
+
 # ---------------------------------------------------------------- private servers
 
 # A TCP port of the loopback interface on which nothing listens.

@@ -19,6 +19,9 @@ use super::{
 };
 use crate::{Code, Ctx, Error, Result};
 
+/// Where the begin is not certain, longer fields are taken as a sign that it is wrong, and memory is spared.
+const LONGEST_GUESS: usize = 4 << 20;
+
 /// What is known of a file after the look.
 pub(super) struct Surveyed {
     /// The columns, in the file's order.
@@ -125,7 +128,7 @@ impl Survey {
         let _room = self.room().await.ok()?;
         // The line break may be the byte before.
         let begin = if certain { bytes.start } else { bytes.start - 1 };
-        let mut records = self.slice(begin..bytes.end, 1).at_most(usize::try_from(self.piece).unwrap_or(usize::MAX));
+        let mut records = self.slice(begin..bytes.end, 1).at_most(LONGEST_GUESS);
         if !certain && !records.skip_line().await.ok()? {
             return None;
         }
