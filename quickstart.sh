@@ -140,7 +140,7 @@ stop() {
         pg_stop "$SAMPLE"
     fi
     stop_full
-    say "Nothing of the quick start runs any more. Its data stays in $DATA and $SAMPLE."
+    say "Nothing of the quick start runs any more. Its data stays in $DATA, $SAMPLE$([ ! -d "$CATALOG" ] || printf ', %s' "$CATALOG")."
 }
 
 main "$@"
