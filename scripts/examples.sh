@@ -11,7 +11,7 @@ request() {
     [ -z "${4:-}" ] || jq -j '" " + (with_entries(if .key | test("secret|password"; "i") then .value = "***" else . end) | tojson)' <<<"$4"
     answer=$(printf %s "${4:-}" | curl -sS -X "$2" -H 'content-type: application/json' -H 'prefer: wait=60' --data-binary @- "$url")
     printf '\n  '
-    jq -ce "$GIST" <<<"$answer" || { jq . <<<"$answer"; die "this call failed"; }
+    jq -ce "$GIST" <<<"$answer" || { jq 'if has("job_id") then {status, error} else . end' <<<"$answer"; die "this call failed"; }
 }
 
 # Of a job its result, without what is long; of any other answer all of it. Nothing for a failure.

@@ -26,8 +26,8 @@ start_full() {
     start_servers
     step "Upload the sample files and load them" load_files
     step "Load the sample database through the queue" load_samples
-    step "Run the example calls" run_examples
     step "Look at the result" show
+    step "Run the example calls" run_examples
     closing_full
 }
 
