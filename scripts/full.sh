@@ -13,12 +13,14 @@ WORKERS="worker-1 worker-2"
 . "$ROOT/scripts/examples.sh"
 
 start_full() {
+    local packages
     say "This sets up the whole system in $ROOT, without containers and on the loopback interface only: Redis, PostgreSQL for the"
     say "source and for the catalog, an S3 server with the warehouse, Icehaul's API and two workers, Trino, and Jupyter."
     STATE=$SERVERS
     mkdir -p "$SERVERS"
     chmod 700 "$SERVERS"
-    step "Install what is missing" install openssl:openssl $(engine_packages)
+    read -ra packages <<<"$(engine_packages)"
+    step "Install what is missing" install openssl:openssl "${packages[@]}"
     step "Build Icehaul (cold: some minutes)" cargo build --release --locked
     step "Install the S3 server" versitygw_install
     step "Install Trino" trino_install
@@ -118,14 +120,14 @@ start_trino() (
     server_runs trino && { say "it runs already"; return; }
     take_port trino 8081
     trap '' HUP
-    trino_environment
+    while IFS= read -r pair; do export "${pair?}"; done < <(trino_environment)
     trino_start "$SERVERS/trino" "$(server_port trino)"
     say "it listens on 127.0.0.1:$(server_port trino)"
 )
 
 # The variables that trino/catalogs names.
 trino_environment() {
-    export ICEBERG_CATALOG=default \
+    printf '%s\n' ICEBERG_CATALOG=default \
         ICEBERG_JDBC_URL="jdbc:postgresql://127.0.0.1:$(pg_port "$CATALOG")/catalog" \
         ICEBERG_JDBC_USER=icehaul ICEBERG_JDBC_PASSWORD="$(cat "$CATALOG/password")" ICEBERG_WAREHOUSE=s3://datalake/warehouse \
         S3_ENDPOINT="$(s3_url)" S3_REGION=us-east-1 S3_ACCESS_KEY="$S3_ACCESS_KEY" S3_SECRET_KEY="$S3_SECRET_KEY" \

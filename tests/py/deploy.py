@@ -121,12 +121,19 @@ def dockerignore(context):
     return [line[1:] for line in lines if line.startswith("!")]
 
 
+def setting(script, name):
+    return re.search(rf"^{name}=(\S+)", (ROOT / "scripts" / script).read_text(), re.M).group(1)
+
+
 def check_versions():
-    """The compiler in the image is not older than what the workspace asks for."""
+    """The compiler in the image is not older than what the workspace asks for, and the servers are those of the scripts."""
     wanted = re.search(r'rust-version = "([\d.]+)"', (ROOT / "Cargo.toml").read_text()).group(1)
     taken = re.search(r"RUST_VERSION=([\d.]+)", (ROOT / "deploy/Dockerfile").read_text()).group(1)
     number = lambda text: [int(part) for part in text.split(".")]
     expect(number(taken) >= number(wanted), f"Dockerfile: Rust {taken} is older than {wanted}")
+    dockerfile = (ROOT / "deploy/s3.Dockerfile").read_text()
+    expect(setting("lib.sh", "VERSITYGW_VERSION") in dockerfile, "s3.Dockerfile: another versitygw than the scripts'")
+    expect(f"trinodb/trino:{setting('engines.sh', 'TRINO_VERSION')}" in COMPOSE.read_text(), "another Trino than the scripts'")
     members = re.search(r"members = \[(.*?)\]", (ROOT / "Cargo.toml").read_text()).group(1)
     dockerfile = (ROOT / "deploy/Dockerfile").read_text()
     for member in re.findall(r'"(\w+)"', members):
