@@ -119,7 +119,7 @@ stop_parts() {
 start_trino() (
     server_runs trino && { say "it runs already"; return; }
     take_port trino 8081
-    trap '' HUP
+    trap '' HUP INT
     while IFS= read -r pair; do export "${pair?}"; done < <(trino_environment)
     trino_start "$SERVERS/trino" "$(server_port trino)"
     say "it listens on 127.0.0.1:$(server_port trino)"

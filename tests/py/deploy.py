@@ -67,12 +67,20 @@ def check_service(name, service, compose):
     for other, how in service.get("depends_on", {}).items():
         expect(other in compose["services"], f"{name}: depends on {other}, which is not there")
         expect(how.get("condition") == "service_healthy", f"{name}: does not wait until {other} is healthy")
+    for script in shell_scripts(service):
+        code, _, said = run(["sh", "-n", "-c", script.replace("$$", "$")])
+        expect(code == 0, f"{name}: {script}: {said}")
     for volume in service.get("volumes", []):
         check_volume(name, str(volume).split(":"), compose)
     if "build" in service:
         check_dockerfile(name, Path(service["build"]["context"]), service["build"]["dockerfile"])
     else:
         expect(re.search(r":[0-9]", service["image"]), f"{name}: the image {service['image']} has no version")
+
+
+def shell_scripts(service):
+    test, entrypoint = service["healthcheck"]["test"], service.get("entrypoint") or []
+    return ([test[1]] if test[0] == "CMD-SHELL" else []) + ([entrypoint[2]] if entrypoint[:2] == ["sh", "-c"] else [])
 
 
 def check_volume(name, parts, compose):
