@@ -31,16 +31,16 @@ from_postgres() {
         '{host: "127.0.0.1", $port, database: "source_db", user: "admin", password: "admin123", $query, table_name: $table, $namespace}')"
 }
 
-# from_s3 SERVER NAMESPACE TABLE BUCKET KEY FORMAT: through the configured connection.
+# from_s3 SERVER NAMESPACE TABLE BUCKET KEY FORMAT: address and keys are those of the configured connection for this bucket.
 from_s3() {
     load_call "$1" s3 "$(jq -nc --arg namespace "$2" --arg table "$3" --arg bucket "$4" --arg key "$5" --arg format "$6" \
-        '{connection: "datalake", $bucket, $key, $format, table_name: $table, $namespace}')"
+        '{$bucket, $key, $format, table_name: $table, $namespace}')"
 }
 
 # upload FILE BUCKET KEY
 upload() {
     request api-5000 POST /upload/s3 "$(jq -nc --arg file "$1" --arg bucket "$2" --arg key "$3" \
-        '{connection: "datalake", file_path: $file, $bucket, $key}')"
+        '{file_path: $file, $bucket, $key}')"
 }
 
 load_files() {

@@ -78,6 +78,7 @@ endpoint = "$(s3_url)"
 region = "us-east-1"
 access_key = "$S3_ACCESS_KEY"
 secret_key = "$S3_SECRET_KEY"
+buckets = ["datalake", "data-exports", "exports", "archive"]
 EOF
 }
 

@@ -164,6 +164,7 @@ def check_program(icehaul, name, service, folder):
 def check_ours(icehaul, compose, folder):
     api, worker = (check_program(icehaul, name, compose["services"][name], folder) for name in OURS)
     if api and worker:
+        expect(api["api"]["hosts"] == ["localhost", "api"], f"api.hosts: {api['api']['hosts']}")
         del api["api"], worker["api"]
         expect(api == worker, "api and worker are configured differently")
         expect(api["file_roots"] == ["/data", "/samples"], f"file_roots: {api['file_roots']}")
