@@ -64,6 +64,11 @@ uri = "$(catalog_url postgres)"
 warehouse = "s3://datalake/warehouse"
 s3 = { endpoint = "$(s3_url)", region = "us-east-1", access_key = "$S3_ACCESS_KEY", secret_key = "$S3_SECRET_KEY" }
 
+[trino]
+url = "http://127.0.0.1:$(server_port trino)"
+user = "icehaul"
+catalog = "iceberg"
+
 [connections.source]
 kind = "postgres"
 host = "127.0.0.1"
@@ -85,6 +90,8 @@ EOF
 # Starts what does not run; what runs with another configuration, because a port has changed, is started again.
 start_parts() {
     local name
+    # Trino looks at what Icehaul has made and starts after it; its port is settled before.
+    server_runs trino || take_port trino 8081
     (umask 077 && configuration >"$SERVERS/icehaul.toml.new")
     if ! cmp -s "$SERVERS/icehaul.toml.new" "$SERVERS/icehaul.toml"; then stop_parts; fi
     mv "$SERVERS/icehaul.toml.new" "$SERVERS/icehaul.toml"
@@ -116,19 +123,18 @@ stop_parts() {
 
 # ---------------------------------------------------------------- what looks at the tables
 
-# In a shell of its own: the variables are Trino's, and it shall outlive this script's terminal.
+# In a shell of its own, because the variables are Trino's.
 start_trino() (
     server_runs trino && { say "it runs already"; return; }
-    take_port trino 8081
-    trap '' HUP INT
     while IFS= read -r pair; do export "${pair?}"; done < <(trino_environment)
-    trino_start "$SERVERS/trino" "$(server_port trino)"
+    serve trino "$ROOT/scripts/trino.sh" run "$SERVERS/trino" "$ROOT/trino/catalogs"
+    await trino 300 trino_ready "$(server_port trino)"
     say "it listens on 127.0.0.1:$(server_port trino)"
 )
 
 # The variables that trino/catalogs names.
 trino_environment() {
-    printf '%s\n' ICEBERG_CATALOG=default \
+    printf '%s\n' TRINO_PORT="$(server_port trino)" ICEBERG_CATALOG=default \
         ICEBERG_JDBC_URL="jdbc:postgresql://127.0.0.1:$(pg_port "$CATALOG")/catalog" \
         ICEBERG_JDBC_USER=icehaul ICEBERG_JDBC_PASSWORD="$(cat "$CATALOG/password")" ICEBERG_WAREHOUSE=s3://datalake/warehouse \
         S3_ENDPOINT="$(s3_url)" S3_REGION=us-east-1 S3_ACCESS_KEY="$S3_ACCESS_KEY" S3_SECRET_KEY="$S3_SECRET_KEY" \
