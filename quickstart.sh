@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # From a fresh checkout to sample data in Apache Iceberg tables:   ./quickstart.sh
+# The same with everything around it (S3, Trino, Jupyter, …):       ./quickstart.sh --full
 # Stop what it left running:                                       ./quickstart.sh stop
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -13,11 +14,15 @@ ICEHAUL=$CARGO_TARGET_DIR/release/icehaul
 NAMESPACE=sales_data
 TABLES="sales.orders sales.order_items customers.customer_info customers.customer_activity products.product_catalog products.product_reviews"
 
+# shellcheck source=scripts/full.sh
+. scripts/full.sh
+
 main() {
     case ${1:-start} in
     start) start ;;
+    --full) start_full ;;
     stop) stop ;;
-    *) die "usage: ./quickstart.sh [stop]" ;;
+    *) die "usage: ./quickstart.sh [--full|stop]" ;;
     esac
 }
 
@@ -27,25 +32,16 @@ start() {
     mkdir -p "$STATE"
     step "Install what is missing" install
     step "Build Icehaul (cold: some minutes)" cargo build --release --locked
-    step "Start the sample PostgreSQL" start_sample
+    step "Start the sample PostgreSQL" start_sample 20000
     step "Start Icehaul" start_icehaul
     step "Load the sample database through the queue" load_samples
     step "Look at the result" show
     closing
 }
 
+# start_sample PORT: on this port, or the next free one.
 start_sample() {
-    local port
-    pg_init "$SAMPLE"
-    if port=$(pg_port "$SAMPLE"); then
-        say "it runs already, on port $port"
-    else
-        port=$(free_port)
-        pg_start "$SAMPLE" "$port" shared_buffers=32MB
-        say "it listens on 127.0.0.1:$port, its data is in $SAMPLE"
-    fi
-    [ -n "$(pg_sql "$SAMPLE" postgres -At -c "SELECT 1 FROM pg_database WHERE datname = 'source_db'")" ] ||
-        pg_sql "$SAMPLE" postgres -c 'CREATE DATABASE source_db'
+    start_postgres "$SAMPLE" "$1" source_db
     pg_sql "$SAMPLE" source_db <samples/init-db.sql
     say "database source_db is filled from samples/init-db.sql; the login is admin / admin123"
 }
@@ -55,12 +51,12 @@ running() { [ -s "$STATE/icehaul.pid" ] && grep -qzF -- "$DATA" "/proc/$(cat "$S
 healthy() { curl -sf -o /dev/null "$(cat "$STATE/url")/health"; }
 
 start_icehaul() {
-    local port=8080
+    local port
     if running && wait_for 10 healthy; then
         say "it runs already: $(cat "$STATE/url")"
         return
     fi
-    while listens "$port"; do port=$((port + 1)); done
+    port=$(free_port_from 8080)
     printf 'http://127.0.0.1:%s' "$port" >"$STATE/url"
     nohup "$ICEHAUL" up --data-dir "$DATA" --bind "127.0.0.1:$port" >"$STATE/icehaul.log" 2>&1 </dev/null &
     printf '%s' $! >"$STATE/icehaul.pid"
@@ -143,7 +139,8 @@ stop() {
         say "stopping the sample PostgreSQL"
         pg_stop "$SAMPLE"
     fi
-    say "Nothing of the quick start runs any more. Its data stays in $DATA and $SAMPLE."
+    stop_full
+    say "Nothing of the quick start runs any more. Its data stays in $DATA, $SAMPLE$([ ! -d "$CATALOG" ] || printf ', %s' "$CATALOG")."
 }
 
 main "$@"

@@ -59,7 +59,7 @@ skip() { RESULTS+=("$(printf 'skipped          %s' "$1")"); }
 
 main() {
     say "Icehaul's checks ($TIER); builds in $CARGO_TARGET_DIR"
-    step "Install what is missing" install python3-venv:ensurepip openssl:openssl shellcheck:shellcheck git:git
+    step "Install what is missing" install python3-venv:ensurepip openssl:openssl shellcheck:shellcheck git:git docker-compose:docker-compose
     step "Python environment" python_env tests/py/requirements.txt venv
     export ICEHAUL_TEST_PYTHON=$CACHE/venv/bin/python
     step "S3 server" versitygw_install
@@ -93,10 +93,12 @@ main() {
     step "Start PostgreSQL for the catalog tests" catalog_postgres
     check "Tests" rust_tests
     check "Fingerprint: the Python implementation's vectors" "$ICEHAUL_TEST_PYTHON" tests/py/fingerprint.py vectors
+    check "Deployment: what compose file and images name exists" "$ICEHAUL_TEST_PYTHON" tests/py/deploy.py "$CARGO_TARGET_DIR/debug/icehaul"
     if [ "$TIER" = full ]; then
+        check "Notebook: every cell runs" ./scripts/notebook.sh "$CARGO_TARGET_DIR/debug/icehaul" "$RUN/tmp/notebook"
         check "HTTP contract: OpenAPI document and generated cases" ./scripts/http_contract.sh "$CARGO_TARGET_DIR/debug/icehaul" "$RUN/tmp/http"
     else
-        skip "HTTP contract: in the full tier only"
+        skip "Notebook and HTTP contract: in the full tier only"
     fi
     clean_up
     closing

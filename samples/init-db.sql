@@ -181,7 +181,7 @@ CREATE TABLE public.products AS
 CREATE TABLE public.orders AS
     SELECT order_id, customer_id, quantity, amount, status, order_date AS date, created_at FROM sales.orders
     UNION ALL
-    SELECT 2000 + n, n, 1, 24.99, 'pending', CURRENT_DATE, date_trunc('second', LOCALTIMESTAMP) FROM generate_series(1, 3) n;
+    SELECT 2000 + n, n, 1, 24.99::numeric(10,2), 'pending', CURRENT_DATE, date_trunc('second', LOCALTIMESTAMP) FROM generate_series(1, 3) n;
 CREATE TABLE public.transactions AS
     SELECT order_id AS transaction_id, customer_id, amount, created_at FROM sales.orders WHERE status <> 'cancelled';
 CREATE TABLE public.staging_data AS

@@ -79,12 +79,14 @@ install() {
 }
 
 # python_env REQUIREMENTS NAME: makes the environment NAME of the cache; prints nothing and does nothing if it is up to date.
+# By uv: pip tries out versions for minutes where uv decides in seconds.
 python_env() {
     local wanted=$ROOT/$1 env=$CACHE/$2
     cmp -s "$wanted" "$env/requirements.txt" && return
     say "making the Python environment $env"
     python3 -m venv --clear "$env"
-    "$env/bin/pip" install -q -r "$wanted"
+    "$env/bin/pip" install -q uv==0.13.9
+    "$env/bin/uv" pip install -q --python "$env/bin/python" -r "$wanted"
     cp "$wanted" "$env/requirements.txt"
 }
 

@@ -30,12 +30,12 @@ take_port() {
     [ "$port" = "$2" ] || say "port $2 is taken, $1 gets $port"
 }
 
-# serve NAME COMMAND…: starts it in the background; it outlives this script.
+# serve NAME COMMAND…: starts it in the background, away from the terminal: it outlives this script.
 serve() {
     local name=$1
     shift
     mkdir -p "$SERVERS/$name"
-    (cd "$SERVERS/$name" && exec nohup "$@" >"$SERVERS/$name.log" 2>&1 </dev/null) &
+    (cd "$SERVERS/$name" && exec setsid "$@" >"$SERVERS/$name.log" 2>&1 </dev/null) &
     printf '%s' $! >"$SERVERS/$name/pid"
 }
 

@@ -16,6 +16,7 @@ pub struct ApiConfig {
     pub bind: SocketAddr,
     /// The host names that requests may call this service by, beside its address. Empty: on loopback only `localhost` and
     /// loopback addresses, elsewhere any.
+    #[serde(deserialize_with = "icehaul_jobs::config::list")]
     pub hosts: Vec<String>,
     /// The largest request body, in bytes.
     pub max_body_bytes: usize,

@@ -8,7 +8,10 @@ pub use connection::{Connection, ConnectionKind, Connections, PostgresConnection
 pub use roots::{Beneath, FileRoots};
 
 /// Reads a list; a text is one with commas between the items, as variables have it.
-fn list<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+///
+/// # Errors
+/// If it is neither.
+pub fn list<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "must be a list of texts, or one text with commas")]
     enum List {

@@ -2,6 +2,7 @@
 mod api;
 mod cli;
 mod crash;
+mod docs;
 mod load;
 mod on_s3;
 mod postgres;

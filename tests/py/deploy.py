@@ -67,12 +67,20 @@ def check_service(name, service, compose):
     for other, how in service.get("depends_on", {}).items():
         expect(other in compose["services"], f"{name}: depends on {other}, which is not there")
         expect(how.get("condition") == "service_healthy", f"{name}: does not wait until {other} is healthy")
+    for script in shell_scripts(service):
+        code, _, said = run(["sh", "-n", "-c", script.replace("$$", "$")])
+        expect(code == 0, f"{name}: {script}: {said}")
     for volume in service.get("volumes", []):
         check_volume(name, str(volume).split(":"), compose)
     if "build" in service:
         check_dockerfile(name, Path(service["build"]["context"]), service["build"]["dockerfile"])
     else:
         expect(re.search(r":[0-9]", service["image"]), f"{name}: the image {service['image']} has no version")
+
+
+def shell_scripts(service):
+    test, entrypoint = service["healthcheck"]["test"], service.get("entrypoint") or []
+    return ([test[1]] if test[0] == "CMD-SHELL" else []) + ([entrypoint[2]] if entrypoint[:2] == ["sh", "-c"] else [])
 
 
 def check_volume(name, parts, compose):
@@ -121,12 +129,19 @@ def dockerignore(context):
     return [line[1:] for line in lines if line.startswith("!")]
 
 
+def setting(script, name):
+    return re.search(rf"^{name}=(\S+)", (ROOT / "scripts" / script).read_text(), re.M).group(1)
+
+
 def check_versions():
-    """The compiler in the image is not older than what the workspace asks for."""
+    """The compiler in the image is not older than what the workspace asks for, and the servers are those of the scripts."""
     wanted = re.search(r'rust-version = "([\d.]+)"', (ROOT / "Cargo.toml").read_text()).group(1)
     taken = re.search(r"RUST_VERSION=([\d.]+)", (ROOT / "deploy/Dockerfile").read_text()).group(1)
     number = lambda text: [int(part) for part in text.split(".")]
     expect(number(taken) >= number(wanted), f"Dockerfile: Rust {taken} is older than {wanted}")
+    dockerfile = (ROOT / "deploy/s3.Dockerfile").read_text()
+    expect(setting("lib.sh", "VERSITYGW_VERSION") in dockerfile, "s3.Dockerfile: another versitygw than the scripts'")
+    expect(f"trinodb/trino:{setting('engines.sh', 'TRINO_VERSION')}" in COMPOSE.read_text(), "another Trino than the scripts'")
     members = re.search(r"members = \[(.*?)\]", (ROOT / "Cargo.toml").read_text()).group(1)
     dockerfile = (ROOT / "deploy/Dockerfile").read_text()
     for member in re.findall(r'"(\w+)"', members):
@@ -149,7 +164,9 @@ def check_program(icehaul, name, service, folder):
 def check_ours(icehaul, compose, folder):
     api, worker = (check_program(icehaul, name, compose["services"][name], folder) for name in OURS)
     if api and worker:
-        del api["api"], worker["api"]
+        expect(api["api"]["hosts"] == ["localhost", "api"], f"api.hosts: {api['api']['hosts']}")
+        for section in ("api", "trino"):  # of the API alone
+            del api[section], worker[section]
         expect(api == worker, "api and worker are configured differently")
         expect(api["file_roots"] == ["/data", "/samples"], f"file_roots: {api['file_roots']}")
     grace = compose["services"]["worker"]["stop_grace_period"]
