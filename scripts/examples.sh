@@ -8,7 +8,7 @@ request() {
     local url answer
     url=http://127.0.0.1:$(server_port "$1")/api/v1$3
     printf '\n%s %s' "$2" "$url"
-    [ -z "${4:-}" ] || jq -j '" " + (with_entries(if .key | test("secret|password"; "i") then .value = "***" else . end) | tojson)' <<<"$4"
+    [ -z "${4:-}" ] || jq -j '" " + (with_entries(if .key | test("secret|password"; "i") then .value = "***" else . end) | tojson | gsub("\\\\n *"; " "))' <<<"$4"
     answer=$(printf %s "${4:-}" | curl -sS -X "$2" -H 'content-type: application/json' -H 'prefer: wait=60' --data-binary @- "$url")
     printf '\n  '
     jq -ce "$GIST" <<<"$answer" || { jq 'if has("job_id") then {status, error} else . end' <<<"$answer"; die "this call failed"; }
