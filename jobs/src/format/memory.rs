@@ -19,7 +19,7 @@ pub(crate) struct MemoryBlob {
 }
 
 impl MemoryBlob {
-    pub(crate) fn new(name: &str, bytes: impl Into<Bytes>, chunk: usize) -> Arc<dyn Blob> {
+    pub(crate) fn blob(name: &str, bytes: impl Into<Bytes>, chunk: usize) -> Arc<dyn Blob> {
         Arc::new(Self { name: name.into(), bytes: bytes.into(), chunk })
     }
 }

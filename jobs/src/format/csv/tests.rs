@@ -56,7 +56,7 @@ impl Loaded {
 /// Scans and reads files; every text is streamed in chunks of `chunk` bytes and cut into pieces of `piece` bytes.
 async fn load_by(reading: &Reading, files: &[(&str, &[u8])], chunk: usize, piece: u64) -> Result<Loaded, Error> {
     let ctx = ctx();
-    let blobs: Vec<_> = files.iter().map(|(name, bytes)| MemoryBlob::new(name, bytes.to_vec(), chunk)).collect();
+    let blobs: Vec<_> = files.iter().map(|(name, bytes)| MemoryBlob::blob(name, bytes.to_vec(), chunk)).collect();
     let scanned = plan::scan_in_pieces(reading, &blobs, &ctx, Some(piece)).await?;
     let mut batches = Vec::new();
     for part in &scanned.parts {

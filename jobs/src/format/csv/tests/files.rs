@@ -230,7 +230,7 @@ async fn bounds_hold() {
     let mut ctx = ctx();
     ctx.limits = Arc::new(crate::config::Limits { max_cell_bytes: 600_000, max_columns: 3, ..Default::default() });
     let refused = async |text: String| {
-        let blobs = [MemoryBlob::new("a.csv", text, 100_000)];
+        let blobs = [MemoryBlob::blob("a.csv", text, 100_000)];
         Csv::scan(&Reading::default(), &blobs, &ctx).await.map(|_| ()).expect_err("refused")
     };
     let open = refused(format!("a\nx\n\"{}", "y,\n".repeat(1_000_000))).await;
@@ -250,10 +250,10 @@ async fn bounds_hold() {
 #[tokio::test]
 async fn a_file_that_changes_is_noticed() {
     let (ctx, reading) = (ctx(), Reading::default());
-    let before = [MemoryBlob::new("a.csv", "id\n1\n2\n", 100)];
+    let before = [MemoryBlob::blob("a.csv", "id\n1\n2\n", 100)];
     let scanned = Csv::scan(&reading, &before, &ctx).await.expect("scanned");
     for after in ["id\n1\nx\n", "id\n112\n", "id\n1,2\n", "id\n\"1\n\n"] {
-        let blob = MemoryBlob::new("a.csv", after, 100);
+        let blob = MemoryBlob::blob("a.csv", after, 100);
         let read = async {
             let stream = Csv::read(&reading, &scanned.schema, blob, &scanned.parts[0], &ctx).await?;
             stream.try_collect::<Vec<_>>().await
@@ -266,7 +266,7 @@ async fn a_file_that_changes_is_noticed() {
 async fn a_stop_ends_it() {
     let ctx = ctx();
     ctx.stop.set(crate::StopReason::Cancelled);
-    let blobs = [MemoryBlob::new("a.csv", "id\n1\n", 100)];
+    let blobs = [MemoryBlob::blob("a.csv", "id\n1\n", 100)];
     let ended = Csv::scan(&Reading::default(), &blobs, &ctx).await.map(|_| ());
     assert_eq!(ended.expect_err("stopped").code(), Code::Cancelled);
 }
