@@ -3,6 +3,7 @@ mod api;
 mod cli;
 mod crash;
 mod docs;
+mod files;
 mod load;
 mod on_s3;
 mod postgres;

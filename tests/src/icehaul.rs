@@ -35,11 +35,13 @@ impl Process {
     /// # Panics
     /// If it cannot be started.
     pub async fn start(args: &[&str], env: &[(&str, String)], first_line: bool) -> (Self, String) {
+        let log = if std::env::var_os("ICEHAUL_TEST_VERBOSE").is_none() { Stdio::null() } else { Stdio::inherit() };
+        Self::start_logging(args, env, first_line, log).await
+    }
+
+    async fn start_logging(args: &[&str], env: &[(&str, String)], first_line: bool, log: Stdio) -> (Self, String) {
         let mut command = Command::new(binary());
-        command.args(args).envs(env.iter().map(|(k, v)| (k, v))).stdout(Stdio::piped()).kill_on_drop(true);
-        if std::env::var_os("ICEHAUL_TEST_VERBOSE").is_none() {
-            command.stderr(Stdio::null());
-        }
+        command.args(args).envs(env.iter().map(|(k, v)| (k, v))).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
         let mut child = command.spawn().expect("icehaul starts");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         let line = match first_line {
@@ -102,6 +104,21 @@ impl Icehaul {
     /// If its first line holds no address.
     pub async fn serve(args: &[&str], env: &[(&str, String)]) -> Self {
         let (process, line) = Process::start(args, env, true).await;
+        Self::at(process, &line)
+    }
+
+    /// Starts `icehaul up` whose log goes into a file.
+    ///
+    /// # Panics
+    /// If the file cannot be made.
+    pub async fn up_logging(data_dir: &Path, env: &[(&str, String)], log: &Path) -> Self {
+        let (dir, log) = (data_dir.display().to_string(), std::fs::File::create(log).expect("a log"));
+        let args = ["up", "--data-dir", &dir, "--bind", "127.0.0.1:0"];
+        let (process, line) = Process::start_logging(&args, env, true, log.into()).await;
+        Self::at(process, &line)
+    }
+
+    fn at(process: Process, line: &str) -> Self {
         let url = line.split_whitespace().find(|word| word.starts_with("http://")).expect("an address").to_owned();
         Self { process, url, http: reqwest::Client::new() }
     }

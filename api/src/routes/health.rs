@@ -46,6 +46,26 @@ pub(crate) struct Health {
     warnings: Vec<String>,
     /// What it depends on.
     dependencies: Dependencies,
+    /// What requests may name.
+    sources: Sources,
+}
+
+/// What requests may name; whether it answers shows when it is read.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Sources {
+    /// The folders below which files may be read.
+    file_roots: Vec<String>,
+    /// The kind of each configured connection.
+    connections: BTreeMap<String, &'static str>,
+}
+
+impl Sources {
+    fn of(state: &AppState) -> Self {
+        Self {
+            file_roots: state.file_roots.iter().map(|root| root.display().to_string()).collect(),
+            connections: state.connections.kinds().map(|(name, kind)| (name.to_owned(), kind)).collect(),
+        }
+    }
 }
 
 /// What Icehaul depends on.
@@ -124,6 +144,7 @@ pub(crate) async fn health(State(state): State<AppState>) -> Response {
         uptime_seconds: (state.started_at.elapsed().as_secs_f64() * 10.0).round() / 10.0,
         warnings,
         dependencies: Dependencies { redis, workers, catalogs },
+        sources: Sources::of(&state),
     };
     (code, Json(health)).into_response()
 }

@@ -114,6 +114,15 @@ impl Connections {
         error.map(|error| error.field_errors().to_vec()).unwrap_or_default()
     }
 
+    /// All connections: their names and kinds, as they are written in the configuration.
+    pub fn kinds(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        let kind = |connection: &Connection| match connection {
+            Connection::Postgres(_) => "postgres",
+            Connection::S3(_) => "s3",
+        };
+        self.0.iter().map(move |(name, connection)| (name.as_str(), kind(connection)))
+    }
+
     /// All connections of a kind, by name.
     pub fn of_kind<'a, K: ConnectionKind + 'a>(&'a self) -> impl Iterator<Item = (&'a str, &'a K)> {
         self.0.iter().filter_map(|(name, connection)| Some((name.as_str(), K::of(connection)?)))

@@ -1,4 +1,4 @@
-//! Files in memory, for tests.
+//! Small files in memory.
 use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use futures::{
 };
 
 use super::Blob;
-use crate::Result;
+use crate::{Code, Error, Result};
 
 /// A file in memory, which is streamed in chunks of a given size.
 pub(crate) struct MemoryBlob {
@@ -20,7 +20,15 @@ pub(crate) struct MemoryBlob {
 
 impl MemoryBlob {
     pub(crate) fn blob(name: &str, bytes: impl Into<Bytes>, chunk: usize) -> Arc<dyn Blob> {
-        Arc::new(Self { name: name.into(), bytes: bytes.into(), chunk })
+        Arc::new(Self { name: name.into(), bytes: bytes.into(), chunk: chunk.max(1) })
+    }
+
+    fn slice(&self, range: Range<u64>) -> Result<Bytes> {
+        let within = |at: u64| usize::try_from(at).ok().filter(|at| *at <= self.bytes.len());
+        match (within(range.start), within(range.end)) {
+            (Some(from), Some(to)) if from <= to => Ok(self.bytes.slice(from..to)),
+            _ => Err(Error::new(Code::Internal, format!("`{}` has no bytes {range:?}", self.name))),
+        }
     }
 }
 
@@ -34,14 +42,16 @@ impl Blob for MemoryBlob {
     }
 
     fn read(&self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes>> {
-        let bytes = self.bytes.slice(range.start as usize..range.end as usize);
-        async move { Ok(bytes) }.boxed()
+        std::future::ready(self.slice(range)).boxed()
     }
 
     fn stream(self: Arc<Self>, range: Range<u64>) -> BoxStream<'static, Result<Bytes>> {
-        let bytes = self.bytes.slice(range.start as usize..range.end as usize);
-        let ends: Vec<_> = (0..bytes.len()).step_by(self.chunk).collect();
+        let bytes = match self.slice(range) {
+            Ok(bytes) => bytes,
+            Err(error) => return stream::iter([Err(error)]).boxed(),
+        };
+        let starts = (0..bytes.len()).step_by(self.chunk);
         let chunk = self.chunk;
-        stream::iter(ends.into_iter().map(move |at| Ok(bytes.slice(at..bytes.len().min(at + chunk))))).boxed()
+        stream::iter(starts.map(move |at| Ok(bytes.slice(at..bytes.len().min(at + chunk))))).boxed()
     }
 }

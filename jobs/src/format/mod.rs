@@ -4,7 +4,6 @@
 //! the parts that can be read apart), then reads part by part.
 mod csv;
 mod decompress;
-#[cfg(test)]
 mod memory;
 mod parquet_files;
 
@@ -18,6 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub(crate) use self::memory::MemoryBlob;
 use crate::{Code, Ctx, FieldError, Result, source::TypeNote};
 
 /// A file, pinned to the version that was there when the load was planned: every read gives bytes of that version, or

@@ -1,8 +1,11 @@
 //! A file of this machine into a bucket.
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use futures::TryStreamExt;
-use icehaul_lake::s3::Bucket;
+use icehaul_lake::{
+    failpoint,
+    s3::{Bucket, Upload},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -87,20 +90,29 @@ impl Task for UploadS3 {
 }
 
 impl UploadS3 {
-    /// Sends all bytes; the object appears with the last of them, or not at all.
-    async fn send(&self, ctx: &Ctx, file: std::sync::Arc<dyn Blob>, bucket: &Bucket) -> Result<()> {
-        let size = file.size();
-        let mut upload = bucket.upload(&self.key, Some(size));
-        let mut chunks = file.stream(0..size);
-        while let Some(chunk) = chunks.try_next().await? {
-            ctx.progress.add(0, chunk.len() as u64);
-            upload.write(chunk).await?;
-            icehaul_lake::failpoint::hit("upload.chunk_sent").await?;
+    /// Sends the file; the object appears when all of it is there, or not at all.
+    async fn send(&self, ctx: &Ctx, file: Arc<dyn Blob>, bucket: &Bucket) -> Result<()> {
+        let mut upload = bucket.upload(&self.key, Some(file.size()));
+        match send_all(ctx, file, &mut upload).await {
+            Ok(()) => Ok(upload.close().await.map(drop)?),
+            Err(error) => {
+                upload.abort().await;
+                Err(error)
+            }
         }
-        if !(ctx.permission)().await {
-            return Err(Error::new(Code::LeaseLost, "the job's lease ran out; another worker may hold it"));
-        }
-        upload.close().await?;
-        Ok(())
+    }
+}
+
+async fn send_all(ctx: &Ctx, file: Arc<dyn Blob>, upload: &mut Upload) -> Result<()> {
+    let size = file.size();
+    let mut chunks = file.stream(0..size);
+    while let Some(chunk) = chunks.try_next().await? {
+        ctx.progress.add(0, chunk.len() as u64);
+        upload.write(chunk).await?;
+        failpoint::hit("upload.chunk_sent").await?;
+    }
+    match (ctx.permission)().await {
+        true => Ok(()),
+        false => Err(Error::new(Code::LeaseLost, "the job's lease ran out; another worker may hold it")),
     }
 }

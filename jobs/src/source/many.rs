@@ -1,15 +1,14 @@
 //! Many files of one format as one source: looked at together, cut into splits, read part by part.
-use std::{ops::Range, sync::Arc};
+use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
-use bytes::Bytes;
-use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream::BoxStream};
+use futures::{StreamExt, TryStreamExt};
 use serde_json::json;
 
 use super::{Plan, Split};
 use crate::{
     Batches, Code, Ctx, Error, FieldError, Result,
-    format::{Blob, FormatName, Part, Reading},
+    format::{Blob, FormatName, MemoryBlob, Part, Reading},
     transform::{MarkKind, Marks, Rows},
 };
 
@@ -35,13 +34,13 @@ struct Held {
     files: Vec<Found>,
 }
 
-/// Finds what is wrong with how files are to be read, as far as the path or key tells their format.
-pub(super) fn check(reading: &Reading, name: &str, is_one: bool) -> Vec<FieldError> {
+/// Finds what is wrong with how files are to be read, as far as the path or key in `field` tells their format.
+pub(super) fn check(reading: &Reading, field: &str, name: &str, is_one: bool) -> Vec<FieldError> {
     match reading.format.or_else(|| FormatName::of(name)) {
         Some(format) => format.check(reading),
         None if is_one => {
-            let detail = format!("the format cannot be told from the name; give one of {}", all_formats());
-            vec![FieldError { field: "format".into(), code: Code::UnknownFormat, detail }]
+            let detail = format!("does not tell the format; give `format`: one of {}", all_formats());
+            vec![FieldError { field: field.into(), code: Code::UnknownFormat, detail }]
         }
         None => Vec::new(),
     }
@@ -154,41 +153,7 @@ async fn at_hand(blob: Arc<dyn Blob>) -> Result<Arc<dyn Blob>> {
         return Ok(blob);
     }
     let bytes = blob.read(0..blob.size()).await?;
-    Ok(Arc::new(Fetched { blob, bytes }))
-}
-
-/// A file whose bytes are there.
-struct Fetched {
-    blob: Arc<dyn Blob>,
-    bytes: Bytes,
-}
-
-impl Fetched {
-    fn slice(&self, range: Range<u64>) -> Result<Bytes> {
-        let within = |at: u64| usize::try_from(at).ok().filter(|at| *at <= self.bytes.len());
-        match (within(range.start), within(range.end)) {
-            (Some(from), Some(to)) if from <= to => Ok(self.bytes.slice(from..to)),
-            _ => Err(Error::new(Code::Internal, format!("`{}` has no bytes {range:?}", self.blob.name()))),
-        }
-    }
-}
-
-impl Blob for Fetched {
-    fn name(&self) -> &str {
-        self.blob.name()
-    }
-
-    fn size(&self) -> u64 {
-        self.blob.size()
-    }
-
-    fn read(&self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes>> {
-        std::future::ready(self.slice(range)).boxed()
-    }
-
-    fn stream(self: Arc<Self>, range: Range<u64>) -> BoxStream<'static, Result<Bytes>> {
-        futures::stream::iter([self.slice(range)]).boxed()
-    }
+    Ok(MemoryBlob::blob(blob.name(), bytes, SMALL as usize))
 }
 
 #[cfg(test)]

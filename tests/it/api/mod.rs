@@ -17,6 +17,7 @@ use axum::{
 use icehaul_api::{ApiConfig, AppState, router};
 use icehaul_jobs::{
     Sealer,
+    config::FileRoots,
     queue::{Queue, QueueConfig},
 };
 use icehaul_lake::{CatalogConfig, Change, Guard, Lake, Lakes, SchemaMode, TableName, TableSpec};
@@ -76,6 +77,12 @@ impl Stand {
             AppState::new(queue, sealer, lakes, Arc::default(), Arc::default(), prometheus::Registry::new(), config)
                 .expect("state");
         Self { app: router(state.clone()), state, redis, _folder: folder }
+    }
+
+    /// Lets requests name files below these folders.
+    fn reading(&mut self, roots: FileRoots) {
+        self.state.file_roots = Arc::new(roots);
+        self.app = router(self.state.clone());
     }
 
     async fn send(&self, mut request: Request<Body>) -> Answer {

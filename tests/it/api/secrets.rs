@@ -1,4 +1,4 @@
-//! A password goes in and is never seen again.
+//! A password or key goes in and is never seen again.
 use icehaul_jobs::{JobId, spec::JobSpec};
 use serde_json::{Value, json};
 
@@ -39,23 +39,48 @@ fn collect(value: &redis::Value, all: &mut Vec<u8>) {
     }
 }
 
+/// A request with a secret in it: where it goes, its body, and the secret's field.
+fn requests() -> [(&'static str, Value, &'static str); 4] {
+    let keys = |more: Value| {
+        let mut body =
+            json!({"bucket": "datalake", "key": "a.csv", "endpoint": "http://s3.example", "access_key": "someone"});
+        body["secret_key"] = "hunter2".into();
+        more.as_object().expect("fields").iter().for_each(|(name, value)| body[name] = value.clone());
+        body
+    };
+    let to_table = json!({"namespace": "raw", "table_name": "orders"});
+    let file = json!({"file_path": "/data/a.csv"});
+    [
+        ("/api/v1/load/postgres", load(), "password"),
+        ("/api/v1/load/s3", keys(to_table.clone()), "secret_key"),
+        ("/api/v1/load/s3", keys(to_table), "session_token"),
+        ("/api/v1/upload/s3", keys(file), "secret_key"),
+    ]
+}
+
 #[tokio::test]
-async fn a_password_is_never_seen_again() {
-    let stand = Stand::new().await;
-    let mut body = load();
-    body["password"] = CANARY.into();
+async fn a_secret_is_never_seen_again() {
+    for (path, body, field) in requests() {
+        never_seen_again(path, body, field).await;
+    }
+}
+
+async fn never_seen_again(address: &str, mut body: Value, field: &str) {
+    let mut stand = Stand::new().await;
+    stand.reading(["/data".into()].into_iter().collect());
+    body[field] = CANARY.into();
     let key = [("idempotency-key", "once")];
-    let accepted = stand.post("/api/v1/load/postgres", &body, &key).await;
+    let accepted = stand.post(address, &body, &key).await;
     let path = accepted.header("location").to_owned();
     let mut seen = accepted.text();
     for path in [&path, &format!("{path}?"), "/api/v1/jobs", "/api/v1/stats", "/metrics", "/health", "/openapi.json"] {
         seen += &stand.get(path).await.text();
     }
-    seen += &stand.post("/api/v1/load/postgres", &body, &key).await.text();
-    for wrong in [json!({"tabel": 1}), json!({"password": [CANARY]}), json!({"password": {"value": CANARY}})] {
+    seen += &stand.post(address, &body, &key).await.text();
+    for wrong in [json!({"tabel": 1}), json!({field: [CANARY]}), json!({field: {"value": CANARY}})] {
         let mut body = body.clone();
         wrong.as_object().into_iter().flatten().for_each(|(name, value)| body[name] = value.clone());
-        seen += &stand.post("/api/v1/load/postgres", &body, &[]).await.text();
+        seen += &stand.post(address, &body, &[]).await.text();
     }
     assert!(!seen.contains(CANARY), "{seen}");
     let found = stand.get(&format!("/api/v1/jobs?q={CANARY}")).await.json();
@@ -67,5 +92,5 @@ async fn a_password_is_never_seen_again() {
     assert!(!held.windows(CANARY.len()).any(|part| part == CANARY.as_bytes()));
     assert!(held.windows(10).any(|part| part == b"sealed:v1:"), "it is there, sealed");
     let mut spec = JobSpec::unseal(&job.payload, &stand.state.sealer, &job.id.to_string()).expect("spec");
-    assert_eq!(spec.secrets()[0].expose(), CANARY, "and the worker can open it");
+    assert!(spec.secrets().iter().any(|secret| secret.expose() == CANARY), "and the worker can open it");
 }

@@ -49,7 +49,7 @@ impl Source for Files {
 
     fn check(&self) -> Vec<FieldError> {
         let is_pattern = Pattern::is_meant(&self.file_path);
-        let mut faults = many::check(&self.reading, &self.file_path, !is_pattern);
+        let mut faults = many::check(&self.reading, "file_path", &self.file_path, !is_pattern);
         if let (true, Err(detail)) = (is_pattern, Pattern::new(&self.file_path)) {
             faults.push(FieldError { field: "file_path".into(), code: Code::InvalidField, detail });
         }

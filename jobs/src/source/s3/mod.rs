@@ -94,7 +94,7 @@ impl Source for S3 {
             let many = is_pattern || key.ends_with('/');
             faults.extend(check_bucket(bucket_field, bucket));
             faults.extend(check_key(key_field, key, many));
-            faults.extend(many::check(&self.reading, key, !many));
+            faults.extend(many::check(&self.reading, key_field, key, !many));
             if let (true, Err(detail)) = (is_pattern, Pattern::new(key)) {
                 faults.push(FieldError { field: key_field.into(), code: Code::InvalidField, detail });
             }
