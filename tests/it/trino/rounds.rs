@@ -127,7 +127,7 @@ impl Round<'_> {
 async fn play(kept: Kept, rounds: usize, steps: usize) {
     let seed = std::env::var("ICEHAUL_TEST_SEED").ok().and_then(|text| text.parse().ok());
     let seed = seed.unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0 | 1);
-    println!("the rounds on {kept:?} are those of ICEHAUL_TEST_SEED={seed}");
+    eprintln!("the rounds on {kept:?} are those of ICEHAUL_TEST_SEED={seed}");
     let house = House::new(kept).await;
     let (mut trino, mut pyiceberg) = (None, None);
     let partitions = [
