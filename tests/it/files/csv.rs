@@ -37,16 +37,25 @@ async fn slow_csv_spectrum_is_read_as_its_answers_say() {
         let path = stand.write(&format!("{name}.csv"), fs::read(&file).expect("file"));
         let header = fs::read_to_string(&file).expect("text");
         let columns: Vec<_> = header.lines().next().expect("a header").split(',').map(str::to_owned).collect();
-        let schema: Value = columns.iter().map(|column| (column.clone(), json!("string"))).collect::<serde_json::Map<_, _>>().into();
-        let body = json!({"file_path": path, "table_name": name, "namespace": "spectrum", "lineage": false, "schema": schema});
+        let schema: Value =
+            columns.iter().map(|column| (column.clone(), json!("string"))).collect::<serde_json::Map<_, _>>().into();
+        let body =
+            json!({"file_path": path, "table_name": name, "namespace": "spectrum", "lineage": false, "schema": schema});
         let result = stand.icehaul.done("/load/file", &body).await;
         assert_eq!(result["columns"], json!(columns), "{name}");
         let quoted: Vec<_> = columns.iter().map(|column| format!("\"{column}\"")).collect();
         let rows = stand.icehaul.rows(&format!("select {} from spectrum.\"{name}\"", quoted.join(", "))).await;
         // An empty cell in quotes is an empty text.
-        let rows: Vec<Value> = rows.iter().map(|row| {
-            row.as_array().expect("a row").iter().map(|cell| if cell == "" { Value::Null } else { cell.clone() }).collect()
-        }).collect();
+        let rows: Vec<Value> = rows
+            .iter()
+            .map(|row| {
+                row.as_array()
+                    .expect("a row")
+                    .iter()
+                    .map(|cell| if cell == "" { Value::Null } else { cell.clone() })
+                    .collect()
+            })
+            .collect();
         assert_eq!(rows, expected(&name, &columns), "{name}");
     }
 }
@@ -73,5 +82,8 @@ async fn one_cell_late_in_a_large_file_decides() {
     let body = into_things(json!({"file_path": path, "schema": {"code": "int"}, "table_name": "refused"}));
     let (code, message) = stand.failure("/load/file", &body).await;
     assert_eq!(code, "type_mismatch");
-    assert!(message.ends_with("line 40002: column `code`: `n/a` is not of the type int that `schema` gives"), "{message}");
+    assert!(
+        message.ends_with("line 40002: column `code`: `n/a` is not of the type int that `schema` gives"),
+        "{message}"
+    );
 }

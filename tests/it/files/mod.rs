@@ -1,5 +1,6 @@
 //! Files and objects as sources, and uploads: real folders, a real S3 server, real processes.
 mod changed;
+mod csv;
 mod local;
 mod objects;
 mod old_callers;
