@@ -59,5 +59,5 @@ pub(crate) async fn query(State(state): State<AppState>, JsonBody(body): JsonBod
 
 fn trino(state: &AppState) -> Result<&Trino> {
     let advice = "no Trino cluster is configured: use `embedded`, or set `trino.url` and `trino.user`";
-    state.trino.as_ref().ok_or_else(|| Error::new(Code::EngineNotConfigured, advice).into())
+    state.trino.as_ref().ok_or_else(|| Error::field("engine", Code::EngineNotConfigured, advice).into())
 }
