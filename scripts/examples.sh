@@ -10,8 +10,8 @@ request() {
     printf '\n%s %s' "$2" "$url"
     [ -z "${4:-}" ] || jq -j '" " + (with_entries(if .key | test("secret|password"; "i") then .value = "***" else . end) | tojson | gsub("\\\\n *"; " "))' <<<"$4"
     answer=$(printf %s "${4:-}" | curl -sS -X "$2" -H 'content-type: application/json' -H 'prefer: wait=60' --data-binary @- "$url")
-    printf '\n  '
-    jq -ce "$GIST" <<<"$answer" || { jq 'if has("job_id") then {status, error} else . end' <<<"$answer"; die "this call failed"; }
+    printf '\n'
+    jq -ce "$GIST" <<<"$answer" | sed 's/^/  /' || { jq 'if has("job_id") then {status, error} else . end' <<<"$answer"; die "this call failed"; }
 }
 
 # Of a job its result, without what is long; of any other answer all of it. Nothing for a failure.

@@ -90,14 +90,16 @@ EOF
 # Starts what does not run; what runs with another configuration, because a port has changed, is started again.
 start_parts() {
     local name
-    # Trino looks at what Icehaul has made and starts after it; its port is settled before.
+    # All ports are settled before: Trino, which looks at what Icehaul has made, starts after it, and Icehaul asks it.
+    server_runs api || take_port api 8080
+    server_runs api-5000 || take_port api-5000 5000
     server_runs trino || take_port trino 8081
     (umask 077 && configuration >"$SERVERS/icehaul.toml.new")
     if ! cmp -s "$SERVERS/icehaul.toml.new" "$SERVERS/icehaul.toml"; then stop_parts; fi
     mv "$SERVERS/icehaul.toml.new" "$SERVERS/icehaul.toml"
     mkdir -p "$SERVERS/data"
-    start_api api 8080
-    start_api api-5000 5000
+    start_api api
+    start_api api-5000
     for name in $WORKERS; do
         server_runs "$name" || serve "$name" "$ICEHAUL" --config "$SERVERS/icehaul.toml" worker
     done
@@ -107,10 +109,8 @@ start_parts() {
 }
 
 start_api() {
-    if ! server_runs "$1"; then
-        take_port "$1" "$2"
+    server_runs "$1" ||
         serve "$1" "$ICEHAUL" --config "$SERVERS/icehaul.toml" api --bind "127.0.0.1:$(server_port "$1")"
-    fi
     await "$1" 60 server_answers "$1" /health
 }
 

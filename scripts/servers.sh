@@ -21,30 +21,39 @@ free_port_from() {
     say "$port"
 }
 
-# take_port NAME WANTED: gives a server that does not run its port.
+# take_port NAME WANTED: gives a server that does not run its port; none that is promised to another one.
 take_port() {
     local port
     port=$(free_port_from "$2")
+    while promised "$1" "$port"; do port=$(free_port_from $((port + 1))); done
     mkdir -p "$SERVERS/$1"
     printf '%s' "$port" >"$SERVERS/$1/port"
     [ "$port" = "$2" ] || say "port $2 is taken, $1 gets $port"
 }
+
+promised() { find "$SERVERS" -mindepth 2 -maxdepth 2 -name port ! -path "$SERVERS/$1/port" -exec grep -qx "$2" {} \; -print | grep -q .; }
 
 # serve NAME COMMAND…: starts it in the background, away from the terminal: it outlives this script.
 serve() {
     local name=$1
     shift
     mkdir -p "$SERVERS/$name"
-    (cd "$SERVERS/$name" && exec setsid "$@" >"$SERVERS/$name.log" 2>&1 </dev/null) &
-    printf '%s' $! >"$SERVERS/$name/pid"
+    (
+        cd "$SERVERS/$name" || exit
+        setsid "$@" >"$SERVERS/$name.log" 2>&1 </dev/null &
+        printf '%s' $! >pid
+    )
 }
 
-# await NAME SECONDS COMMAND…: waits until the server answers, which the command finds out.
+# await NAME SECONDS COMMAND…: waits until the server answers, which the command finds out, or has ended.
 await() {
     local name=$1 seconds=$2
     shift 2
-    wait_for "$seconds" "$@" || { tail -n 20 "$SERVERS/$name.log" >&2; die "$name does not answer; its log: $SERVERS/$name.log"; }
+    wait_for "$seconds" answers_or_gone "$name" "$@" || true
+    "$@" >/dev/null 2>&1 || { tail -n 20 "$SERVERS/$name.log" >&2; die "$name does not answer; its log: $SERVERS/$name.log"; }
 }
+
+answers_or_gone() { "${@:2}" || server_gone "$1"; }
 
 stop_server() {
     local pid

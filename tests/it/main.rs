@@ -6,6 +6,7 @@ mod docs;
 mod files;
 mod load;
 mod on_s3;
+mod parquet;
 mod postgres;
 mod pyiceberg;
 mod queue;

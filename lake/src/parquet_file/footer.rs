@@ -316,7 +316,9 @@ fn groups(metadata: &ParquetMetaData, end: u64) -> Result<Vec<RowGroup>> {
     for group in metadata.row_groups() {
         let own = u64::try_from(group.num_rows()).map_err(|_| negative())?;
         rows = rows.checked_add(own).ok_or_else(negative)?;
-        let chunks = group.columns().iter().map(|column| range(column, end)).collect::<Result<Vec<_>>>()?;
+        // Writers say what they like of the places of no rows.
+        let with_rows = group.columns().iter().filter(|_| own > 0);
+        let chunks = with_rows.map(|column| range(column, end)).collect::<Result<Vec<_>>>()?;
         let bytes = chunks.iter().map(|chunk| chunk.end - chunk.start).sum();
         groups.push(RowGroup { rows: own, bytes, chunks });
     }

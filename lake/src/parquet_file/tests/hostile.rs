@@ -2,9 +2,15 @@
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int32Array, StringArray};
-use parquet::{basic::Compression, file::properties::WriterProperties};
+use parquet::{
+    basic::Compression,
+    file::properties::{EnabledStatistics, WriterProperties},
+};
 
-use super::{super::FileError, BOUNDS, rows, rows_within, written};
+use super::{
+    super::{FileError, codec::Codec},
+    BOUNDS, rows, rows_within, written,
+};
 
 fn sound() -> Vec<u8> {
     let ids: ArrayRef = Arc::new(Int32Array::from_iter_values(0..100));
@@ -73,17 +79,42 @@ async fn names_that_only_case_tells_apart_are_refused() {
 
 /// A page that is small, and says that it becomes large.
 #[tokio::test]
-async fn a_bomb_is_not_let_off() {
+async fn slow_a_page_that_becomes_large_is_not_decompressed() {
     const LARGE: usize = 300 << 20;
     let text: ArrayRef = Arc::new(StringArray::from(vec!["a".repeat(LARGE)]));
-    for codec in [Compression::ZSTD(Default::default()), Compression::GZIP(Default::default())] {
-        let properties = WriterProperties::builder()
-            .set_compression(codec)
-            .set_statistics_enabled(parquet::file::properties::EnabledStatistics::None);
-        let bytes = written(vec![("text", text.clone())], properties.set_dictionary_enabled(false).build());
-        assert!(bytes.len() < LARGE / 100, "{} bytes", bytes.len());
-        assert!(matches!(rows(bytes).await, Err(FileError::TooLarge(_))), "{codec}");
+    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(Default::default()));
+    let properties = properties.set_statistics_enabled(EnabledStatistics::None).set_dictionary_enabled(false);
+    let bytes = written(vec![("text", text)], properties.build());
+    assert!(bytes.len() < LARGE / 100, "{} bytes", bytes.len());
+    assert!(matches!(rows(bytes).await, Err(FileError::TooLarge(_))));
+}
+
+/// A page that becomes more than it says.
+#[test]
+fn no_codec_writes_on_beyond_the_size() {
+    let (input, mut out) = (vec![b'a'; 1 << 20], Vec::new());
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut gzip, &input).expect("compressed");
+    let gzip = gzip.finish().expect("compressed");
+    let error = Codec::new(Compression::GZIP(Default::default())).expect("a codec").decompress(&gzip, 1000, &mut out);
+    assert_eq!(error.expect_err("too long").to_string(), "is broken: a page of 1000 bytes has another size");
+    assert_eq!(out.len(), 1001);
+    let zstd = zstd::bulk::compress(&input, 1).expect("compressed");
+    let mut codec = Codec::new(Compression::ZSTD(Default::default())).expect("a codec");
+    assert!(codec.decompress(&zstd, 1000, &mut Vec::new()).is_err());
+    let mut whole = b"levels".to_vec();
+    codec.decompress(&zstd, input.len(), &mut whole).expect("its size");
+    assert_eq!(whole.len(), 6 + input.len());
+    // A few bytes cannot honestly be so many.
+    for codec in [Compression::SNAPPY, Compression::LZ4_RAW, Compression::LZ4] {
+        let mut out = Vec::new();
+        assert!(Codec::new(codec).expect("a codec").decompress(&[0xff; 9], 1 << 30, &mut out).is_err(), "{codec}");
+        assert!(out.capacity() < 1 << 20, "{codec}: {} bytes", out.capacity());
     }
+}
+
+#[tokio::test]
+async fn a_long_value_names_its_row() {
     let text: ArrayRef = Arc::new(StringArray::from(vec!["b".repeat(1000), "a".repeat(3 << 20)]));
     let bytes = written(vec![("text", text)], WriterProperties::default());
     let error = rows_within(bytes, super::Bounds { cell_bytes: 1 << 20, ..BOUNDS }).await.expect_err("3 MiB");

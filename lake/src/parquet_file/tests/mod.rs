@@ -1,6 +1,7 @@
 //! Files made by the Parquet crate's own writer, whole and broken.
 mod hostile;
 mod mutated;
+mod page;
 mod values;
 
 use std::{ops::Range, sync::Arc};

@@ -111,9 +111,12 @@ fn page() -> String {
 #[test]
 fn the_page_says_what_the_code_does() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/types.md");
-    if std::env::var_os("ICEHAUL_BLESS").is_some() {
-        assert!(std::fs::write(path, page()).is_ok(), "docs/types.md cannot be written");
-    }
+    // The rest is another test's: that of the lake's Parquet files.
     let written = std::fs::read_to_string(path).unwrap_or_default();
-    assert_eq!(written, page(), "docs/types.md is out of date; run this test with ICEHAUL_BLESS=1");
+    let (own, rest) = written.find("\n## Parquet").map_or((written.as_str(), ""), |at| written.split_at(at));
+    if std::env::var_os("ICEHAUL_BLESS").is_some() {
+        assert!(std::fs::write(path, page() + rest).is_ok(), "docs/types.md cannot be written");
+        return;
+    }
+    assert_eq!(own, page(), "docs/types.md is out of date; run this test with ICEHAUL_BLESS=1");
 }
