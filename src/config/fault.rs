@@ -43,10 +43,10 @@ fn what(kind: &Kind) -> String {
             format!("must be {}, not {found}", plain(wanted))
         }
         Kind::Message(message) if message.contains("untagged enum SecretSource") => {
-            "a secret must be a text, { file = \"…\" } or { env = \"…\" }".to_owned()
+            "a secret must be a text (in a variable, one of digits alone needs quotes: `\"12345\"`), { file = \"…\" } or { env = \"…\" }".to_owned()
         }
         Kind::Message(message) if message.contains("untagged enum KeySource") => {
-            "`access_key` and `secret_key` must be a text, { file = \"…\" } or { env = \"…\" }".to_owned()
+            "`access_key` and `secret_key` must be a text (in a variable, one of digits alone needs quotes: `\"12345\"`), { file = \"…\" } or { env = \"…\" }".to_owned()
         }
         Kind::Message(message) => message.trim().to_owned(),
         other => other.to_string(),
