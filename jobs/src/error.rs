@@ -126,6 +126,18 @@ codes! {
     S3NotFound             "s3_not_found"             502 Retry::Never,   "There is no such bucket or object";
     S3Forbidden            "s3_forbidden"             502 Retry::Never,   "The object store refused the keys";
     S3Archived             "s3_archived"              502 Retry::Never,   "The object lies in an archive and must be restored first";
+    // Pages.
+    InvalidSelector        "invalid_selector"         422 Retry::Never,   "The selector cannot be read";
+    SelectorMatchedNothing "selector_matched_nothing" 422 Retry::Never,   "The page has nothing that the selector means";
+    HtmlTooDeep            "html_too_deep"            422 Retry::Never,   "The page's elements are nested too deep";
+    HtmlTooLarge           "html_too_large"           422 Retry::Never,   "The page, or what it makes of itself, is too large";
+    // Crawling.
+    EgressBlocked          "egress_blocked"           422 Retry::Never,   "The address is not one that may be asked";
+    TooManyRedirects       "too_many_redirects"       502 Retry::Never,   "The site redirects without end";
+    RobotsDisallowed       "robots_disallowed"        422 Retry::Never,   "The site's robots.txt does not permit it";
+    PaginationLoop         "pagination_loop"          422 Retry::Never,   "A page came again, so the pagination is not what the request says";
+    MaxPages               "max_pages"                422 Retry::Never,   "There are more pages than may be read";
+    NextHostBlocked        "next_host_blocked"        422 Retry::Never,   "The next page lies on another host";
     // The lake.
     CatalogNotFound        "catalog_not_found"        422 Retry::Never,   "No catalog has this name";
     NamespaceNotFound      "namespace_not_found"      404 Retry::Never,   "No namespace has this name";

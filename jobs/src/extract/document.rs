@@ -1,0 +1,219 @@
+//! A page, parsed within bounds: html5ever takes quadratic time for deep nesting and for tags with very many attributes.
+use html5ever::{
+    ParseOpts, parse_document,
+    tendril::{StrTendril, TendrilSink},
+    tree_builder::TreeBuilderOpts,
+};
+use scraper::{ElementRef, Html, HtmlTreeSink};
+use url::Url;
+
+use super::{
+    FieldSelector, Limits, Selector, tags,
+    text::{self, Visit},
+};
+use crate::{Code, Error, Result};
+
+/// The bytes that are parsed between two looks at the tree.
+const STRIDE: usize = 2048;
+/// The elements that every page has, whatever its length.
+const IMPLIED_NODES: usize = 1000;
+
+/// A parsed page. It cannot leave its thread: parse and extract in one blocking closure.
+pub struct Document {
+    pub(super) html: Html,
+    links: Links,
+}
+
+impl Document {
+    /// Parses a page that was found at `address`.
+    ///
+    /// # Errors
+    /// [`Code::HtmlTooDeep`], [`Code::HtmlTooLarge`].
+    pub fn parse(page: &str, address: Option<&Url>, limits: &Limits) -> Result<Self> {
+        if page.len() > limits.page_bytes {
+            return Err(Error::new(
+                Code::HtmlTooLarge,
+                format!("the page has {} bytes, more than the {} that are parsed", page.len(), limits.page_bytes),
+            ));
+        }
+        tags::check(page)?;
+        let html = grow(page, limits)?;
+        if depth(&html) > limits.depth {
+            return Err(too_deep(limits));
+        }
+        let base = first(&html, "base[href]").and_then(|base| base.attr("href"));
+        let links = Links::new(address, base);
+        Ok(Self { html, links })
+    }
+
+    /// The page's title, for messages: a login page has another than the page that was meant.
+    #[must_use]
+    pub fn title(&self) -> Option<String> {
+        let title = first(&self.html, "title").map(text::text_of)?;
+        Some(title.chars().take(200).collect()).filter(|title: &String| !title.is_empty())
+    }
+
+    /// What the first element that matches has in the attribute that `field` names, or its text: the address of the next
+    /// page by `a[rel=next]@href`, say. Addresses are absolute.
+    #[must_use]
+    pub fn value(&self, field: &FieldSelector) -> Option<String> {
+        let element = match &field.selector {
+            Some(selector) => selector.select(&self.html).next()?,
+            None => self.html.root_element(),
+        };
+        self.links.value(element, field.attribute.as_deref())
+    }
+
+    pub(super) const fn links(&self) -> &Links {
+        &self.links
+    }
+}
+
+fn first<'a>(html: &'a Html, selector: &str) -> Option<ElementRef<'a>> {
+    Selector::parse(selector).ok()?.select(html).next()
+}
+
+/// Builds the tree, looking now and then at how it grows.
+fn grow(page: &str, limits: &Limits) -> Result<Html> {
+    // What stands in `<noscript>` is what a reader without scripts sees.
+    let options = ParseOpts {
+        tree_builder: TreeBuilderOpts { scripting_enabled: false, ..TreeBuilderOpts::default() },
+        ..ParseOpts::default()
+    };
+    let mut parser = parse_document(HtmlTreeSink::new(Html::new_document()), options);
+    let (mut fed, mut seen) = (0, 0);
+    while fed < page.len() {
+        let end = page.ceil_char_boundary((fed + STRIDE).min(page.len()));
+        parser.process(StrTendril::from_slice(&page[fed..end]));
+        fed = end;
+        let html = parser.tokenizer.sink.sink.0.borrow();
+        let nodes = html.tree.nodes();
+        let (known, count) = (std::mem::replace(&mut seen, nodes.len()), nodes.len());
+        // Every element takes some bytes of its own, but for formatting that is reopened again and again.
+        if count > limits.nodes || count > IMPLIED_NODES + fed {
+            return Err(Error::new(Code::HtmlTooLarge, format!("the page has more than {count} elements and texts")));
+        }
+        // The parser's open elements are the newest element and those around it.
+        let newest = nodes.rev().take(count - known).find(|node| node.value().is_element());
+        if newest.is_some_and(|node| node.ancestors().nth(limits.depth).is_some()) {
+            return Err(too_deep(limits));
+        }
+    }
+    Ok(parser.finish())
+}
+
+/// How deep the deepest element lies.
+fn depth(html: &Html) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    text::walk(html.root_element(), &mut |visit| {
+        match visit {
+            Visit::Enter(element) if element.has_children() => depth += 1,
+            Visit::Leave(element) if element.has_children() => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+        true
+    });
+    deepest
+}
+
+fn too_deep(limits: &Limits) -> Error {
+    Error::new(Code::HtmlTooDeep, format!("the page's elements are nested more than {} deep", limits.depth))
+}
+
+/// What relative addresses of a page are relative to.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Links(Option<Url>);
+
+impl Links {
+    fn new(address: Option<&Url>, base: Option<&str>) -> Self {
+        let declared = base.and_then(|base| match address {
+            Some(address) => address.join(base).ok(),
+            None => Url::parse(base).ok(),
+        });
+        Self(declared.or_else(|| address.cloned()))
+    }
+
+    /// A link's address as an absolute one; `None` if it leads nowhere but into a script.
+    pub(super) fn absolute(&self, href: &str) -> Option<String> {
+        let resolved = match &self.0 {
+            Some(base) => base.join(href).ok(),
+            None => Url::parse(href).ok(),
+        };
+        match resolved {
+            Some(url) if ["javascript", "data", "vbscript", "blob"].contains(&url.scheme()) => None,
+            Some(url) => Some(url.into()),
+            None => Some(href.to_owned()),
+        }
+    }
+
+    /// The text of an element, or its attribute; addresses are made absolute.
+    pub(super) fn value(&self, element: ElementRef<'_>, attribute: Option<&str>) -> Option<String> {
+        let Some(name) = attribute else { return Some(text::read(element, &|_| false).text) };
+        let value = text::clean(element.attr(name)?);
+        match name {
+            "href" | "src" | "action" => self.absolute(&value),
+            _ => Some(value),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    fn code(page: &str) -> Option<Code> {
+        Document::parse(page, None, &Limits::default()).err().map(|e| e.code())
+    }
+
+    #[test]
+    fn depth_is_bounded_whatever_makes_it() {
+        let deep = Some(Code::HtmlTooDeep);
+        let start = Instant::now();
+        assert_eq!(code(&"<div>".repeat(50_000)), deep);
+        assert_eq!(code(&"<b>".repeat(50_000)), deep);
+        assert_eq!(code(&"<table><tr><td>".repeat(20_000)), deep);
+        assert_eq!(code(&"<div>x</body><!-- y -->".repeat(20_000)), deep);
+        assert_eq!(code(&format!("{}{}", "<div>".repeat(600), "</div>".repeat(600))), deep);
+        assert_eq!(code(&"<svg><g>".repeat(20_000)), deep);
+        assert_eq!(code(&"<a><p>".repeat(20_000)), deep);
+        assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+        assert_eq!(code(&format!("{}{}", "<div>".repeat(500), "</div>".repeat(500))), None);
+        assert_eq!(code(&"<div></div>".repeat(20_000)), None);
+        assert_eq!(code(&format!("<!-- {} -->", "<div>".repeat(5000))), None, "what is no tag does not count");
+        assert_eq!(code(&format!("<script>{}</script>", "<div>".repeat(5000))), None);
+        assert_eq!(code(&format!("<p title='{}'>", "<div>".repeat(5000))), None);
+    }
+
+    #[test]
+    fn formatting_that_is_reopened_makes_no_heap() {
+        let open: String = (0..400).map(|n| format!("<b id={n}>")).collect();
+        assert_eq!(code(&format!("<p>{open}{}", "</p><p>x".repeat(100_000))), Some(Code::HtmlTooLarge));
+    }
+
+    #[test]
+    fn a_page_has_at_most_its_bytes() {
+        let limits = Limits { page_bytes: 10, ..Limits::default() };
+        assert_eq!(Document::parse("01234567890", None, &limits).err().map(|e| e.code()), Some(Code::HtmlTooLarge));
+    }
+
+    #[test]
+    fn titles_and_values_are_found() {
+        let address = Url::parse("https://example.org/a/b?c=1").ok();
+        let page = "<title> Sign\n in </title><a rel=next href='?page=2'>more</a><a class=x href='javascript:x()'>x</a>";
+        let limits = Limits::default();
+        let document = Document::parse(page, address.as_ref(), &limits).expect("a page");
+        let value = |text: &str| document.value(&FieldSelector::parse(text).expect("a field"));
+        assert_eq!(document.title().as_deref(), Some("Sign in"));
+        assert_eq!(value("a[rel=next]@href").as_deref(), Some("https://example.org/a/b?page=2"));
+        assert_eq!(value("a[rel=next]").as_deref(), Some("more"));
+        assert_eq!(value("a.x@href"), None);
+        assert_eq!(value("a.y@href"), None);
+        let page = format!("<base href='//cdn.example.org/d/'>{page}");
+        let document = Document::parse(&page, address.as_ref(), &limits).expect("a page");
+        let value = document.value(&FieldSelector::parse("a[rel=next]@href").expect("a field"));
+        assert_eq!(value.as_deref(), Some("https://cdn.example.org/d/?page=2"));
+    }
+}
