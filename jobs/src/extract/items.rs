@@ -155,10 +155,11 @@ impl Records {
     }
 
     fn finish(self) -> (Vec<Column>, Vec<Note>) {
-        let (mut words, mut cells, mut notes) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut words, mut cells, mut notes, mut footnotes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (name, mut column) in self.names.into_iter().zip(self.columns.columns) {
             // A list's own link column has no text beside the link.
             let links = column.links.take().map(|mut links| links.finish());
+            footnotes.push((words.len(), column.footnotes));
             match links {
                 Some(links) if !column.is_filled => {
                     words.push(name);
@@ -177,6 +178,9 @@ impl Records {
         let (names, renamed) = names::distinct(words);
         for name in renamed.into_iter().filter_map(|n| names.get(n)) {
             notes.push(Note::of(name, "renamed: another column has the same name"));
+        }
+        for (n, count) in footnotes {
+            notes.extend(names.get(n).and_then(|name| Note::of_footnotes(name, count)));
         }
         (names.into_iter().zip(cells).map(|(name, cells)| Column { name, cells }).collect(), notes)
     }

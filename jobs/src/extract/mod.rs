@@ -74,6 +74,10 @@ impl Note {
         Self { column: Some(column.to_owned()), text: text.into() }
     }
 
+    fn of_footnotes(column: &str, count: usize) -> Option<Self> {
+        (count > 0).then(|| Self::of(column, format!("{count} footnote marks left out")))
+    }
+
     fn of_all(text: impl Into<String>) -> Self {
         Self { column: None, text: text.into() }
     }
@@ -144,7 +148,7 @@ fn number(columns: &mut Vec<Column>, index: usize) {
     let taken = columns.iter().any(|column| column.name.eq_ignore_ascii_case("table_index"));
     let name = if taken { "table_index_2" } else { "table_index" };
     let cells = StringArray::from_iter_values(std::iter::repeat_n(index.to_string(), rows));
-    columns.push(Column { name: name.to_owned(), cells });
+    columns.insert(0, Column { name: name.to_owned(), cells });
 }
 
 fn nothing(document: &Document, what: String) -> Error {

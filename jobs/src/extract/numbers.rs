@@ -39,6 +39,7 @@ struct Seen {
     footnote: bool,
     sign: bool,
     decimal_comma: bool,
+    bare_point: bool,
     currency: Uniform,
     percent: Uniform,
     unit: Uniform,
@@ -174,6 +175,7 @@ impl Seen {
         self.footnote |= marks.footnote;
         self.sign |= marks.sign;
         self.decimal_comma |= marks.decimal_comma;
+        self.bare_point |= marks.bare_point;
         self.currency.see(marks.currency, marks.is_zero);
         self.percent.see(marks.percent.then_some("%"), marks.is_zero);
         self.unit.see(marks.unit, marks.is_zero);
@@ -200,6 +202,7 @@ impl Seen {
         let mut mark = |is: bool, text: &str| marks.extend(is.then(|| text.to_owned()));
         mark(self.thousands, "thousands signs");
         mark(self.decimal_comma, "decimal commas (now points)");
+        mark(self.bare_point, "bare decimal points (now `0.`)");
         mark(self.sign, "plus signs and typographic minus signs (now `-`)");
         mark(self.parentheses, "parentheses (now negative)");
         mark(self.percent.mark.is_some(), "percent signs (12.5 means 12.5%)");

@@ -61,6 +61,8 @@ pub(super) struct Marks<'u> {
     pub(super) sign: bool,
     /// A decimal sign that is no point.
     pub(super) decimal_comma: bool,
+    /// No digit stands before the decimal sign.
+    pub(super) bare_point: bool,
     pub(super) unit: Option<&'u str>,
     /// The number is zero, which means the same in any unit.
     pub(super) is_zero: bool,
@@ -94,7 +96,10 @@ pub(super) fn read<'u>(text: &str, locale: Locale, units: &'u [String], plain: &
     }
     match thousands(whole, locale, plain) {
         // `.305` is how batting averages are written.
-        Some(_) if whole.is_empty() && fraction.is_some() => plain.push('0'),
+        Some(_) if whole.is_empty() && fraction.is_some() => {
+            marks.bare_point = true;
+            plain.push('0');
+        }
         Some(grouped) if !whole.is_empty() => marks.thousands = grouped,
         _ => {
             plain.truncate(start);

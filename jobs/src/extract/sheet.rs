@@ -34,6 +34,7 @@ pub(super) fn read(
         waiting: Vec::new(),
         has_begun: false,
         columns: Columns::new(links, limits),
+        bands: Vec::new(),
         covered: Vec::new(),
         repeated_headers: 0,
         footer_rows: 0,
@@ -56,6 +57,8 @@ struct Sheet {
     /// Whether the header is known.
     has_begun: bool,
     columns: Columns,
+    /// Rows of one cell over all columns, as long as no other row follows them.
+    bands: Vec<(Slots, bool)>,
     /// For each number of columns, how many rows cover so many.
     covered: Vec<usize>,
     repeated_headers: usize,
@@ -100,7 +103,23 @@ impl Sheet {
             self.repeated_headers += 1;
             return Ok(());
         }
+        // Below the last row such a band is a remark or the source, which would make text of every column.
+        let is_last = !self.include_footer && self.columns.rows > 0 && self.bands.len() < MOST_HEADER_ROWS;
+        if is_last && self.is_band(slots) {
+            self.bands.push((slots.to_vec(), wanted));
+            return Ok(());
+        }
+        for (band, wanted) in std::mem::take(&mut self.bands) {
+            self.push(&band, wanted)?;
+        }
         self.push(slots, wanted)
+    }
+
+    /// One cell over all columns that are known.
+    fn is_band(&self, slots: &[Option<Rc<Placed>>]) -> bool {
+        let [Some(first), ..] = slots else { return false };
+        let width = self.header.iter().map(Vec::len).max().unwrap_or_default().max(self.columns.columns.len());
+        slots.len() >= width.max(2) && slots.iter().all(|slot| slot.as_ref().is_some_and(|it| Rc::ptr_eq(it, first)))
     }
 
     fn push(&mut self, slots: &[Option<Rc<Placed>>], wanted: bool) -> Result<()> {
@@ -155,6 +174,9 @@ impl Sheet {
         note(formed.empty_rows, " without a cell left out");
         for text in titles.iter().filter_map(|row| row.iter().flatten().next()) {
             notes.push(Note::of_all(format!("a heading over all columns is no part of their names: {}", text.cell.text)));
+        }
+        for text in self.bands.iter().filter_map(|(row, _)| row.first()?.as_ref()) {
+            notes.push(Note::of_all(format!("a line below the rows left out: {}", text.cell.text)));
         }
         notes.extend(formed.caption.as_ref().map(|caption| Note::of_all(format!("caption: {caption}"))));
         let columns = name(self.columns.columns, &header, &formed.begins, &mut notes);
@@ -211,9 +233,7 @@ fn name(growing: Vec<Growing>, header: &[Slots], begins: &[bool], notes: &mut Ve
     for name in renamed.into_iter().filter_map(|n| names.get(n)) {
         notes.push(Note::of(name, "renamed: another column has the same name"));
     }
-    for (name, count) in names.iter().zip(footnotes).filter(|(_, count)| *count > 0) {
-        notes.push(Note::of(name, format!("footnote marks left out of {count} cells")));
-    }
+    notes.extend(names.iter().zip(footnotes).filter_map(|(name, count)| Note::of_footnotes(name, count)));
     names.into_iter().zip(cells).map(|(name, cells)| Column { name, cells }).collect()
 }
 
