@@ -1,8 +1,9 @@
 //! From a page to rows: tables by the HTML standard's algorithm, lists and cards by what they hold. No I/O.
 //!
 //! [`encoding`] makes text of bytes, [`Document`] a tree of text, within bounds; [`extract`] takes columns of text from it,
-//! as an [`Extraction`] asks for. The parts of a job's pages are [`stack`]ed; [`numbers`] then takes the marks off columns
-//! of numbers, so that the whole-column rule for types sees plain ones.
+//! as an [`Extraction`] asks for. The parts of a job's pages are [`stack`]ed; [`typed`] then takes the marks off
+//! columns of numbers and lets all cells decide on types. Pages that do not fit into memory together are surveyed one by
+//! one ([`numbers::Survey`]) and cleaned in a second pass.
 mod choose;
 mod columns;
 mod document;
@@ -17,12 +18,14 @@ mod sheet;
 mod table;
 mod tags;
 mod text;
+mod typed;
 
 pub use columns::{Column, stack};
 pub use document::Document;
 pub use numeral::Locale;
 pub use request::Extraction;
 pub use select::{FieldSelector, Selector};
+pub use typed::typed;
 
 use arrow_array::{Array, StringArray};
 
