@@ -4,8 +4,10 @@
 //! [`job::run`] with a [`Ctx`]; a [`source`] gives batches, the lake takes them, and the result says what is proven.
 
 pub mod config;
+pub mod crawl;
 mod ctx;
 mod error;
+pub mod extract;
 pub mod format;
 pub mod http;
 pub mod job;

@@ -16,7 +16,7 @@ const EDGES: [(&str, &[&str]); 5] = [
 ];
 
 /// An outside crate, as it is written in code, and the paths (prefixes) that may name it.
-const DOORS: [(&str, &[&str]); 9] = [
+const DOORS: [(&str, &[&str]); 10] = [
     ("apalis", &["jobs/src/queue/", "worker/src/"]),
     ("apalis_core", &["jobs/src/queue/", "worker/src/"]),
     ("datafusion", &["lake/src/"]),
@@ -24,6 +24,7 @@ const DOORS: [(&str, &[&str]); 9] = [
     ("object_store", &["lake/src/s3/"]),
     ("parquet", &["lake/src/"]),
     ("redis", &["jobs/src/queue/", "worker/src/"]),
+    ("html5ever", &["jobs/src/extract/"]),
     ("sqlx", &["lake/src/"]),
     ("tokio_postgres", &["jobs/src/source/postgres"]),
 ];

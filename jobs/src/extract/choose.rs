@@ -1,28 +1,27 @@
 //! What the matched elements stand for: tables, rows of a table, or items of which each is a row.
-use scraper::ElementRef;
+use std::collections::HashSet;
 
-use super::{
-    Extraction, Selector,
-    select::Elements,
-};
+use super::{Extraction, tree::Element};
+
+/// A table, and the rows of its body that are meant; `None`: all.
+pub(super) type Meant<'t> = (Element<'t>, Option<HashSet<Element<'t>>>);
 
 /// What is read.
 pub(super) enum Chosen<'t> {
-    /// Tables, with the rows of the body that are meant; `None`: all.
-    Tables(Vec<(ElementRef<'t>, Option<Elements>)>),
+    Tables(Vec<Meant<'t>>),
     /// Each element a row.
-    Items(Vec<ElementRef<'t>>),
+    Items(Vec<Element<'t>>),
 }
 
 /// Tells what is meant by the elements that match: the first of them decides.
-pub(super) fn choose<'t>(matched: Vec<ElementRef<'t>>, wish: &Extraction) -> Chosen<'t> {
-    let kind = matched.first().map_or("", |element| element.value().name());
+pub(super) fn choose<'t>(matched: Vec<Element<'t>>, wish: &Extraction) -> Chosen<'t> {
+    let kind = matched.first().map_or("", |element| element.name());
     if !wish.fields.is_empty() {
         return Chosen::Items(matched);
     }
     match kind {
         "table" => {
-            let tables = matched.into_iter().filter(|element| element.value().name() == "table");
+            let tables = matched.into_iter().filter(|element| element.name() == "table");
             Chosen::Tables(tables.map(|table| (table, None)).collect())
         }
         "tr" | "tbody" | "thead" | "tfoot" => Chosen::Tables(tables_of(&matched)),
@@ -37,34 +36,31 @@ pub(super) fn choose<'t>(matched: Vec<ElementRef<'t>>, wish: &Extraction) -> Cho
     }
 }
 
-fn table_in(element: ElementRef<'_>) -> Option<ElementRef<'_>> {
-    element.descendent_elements().find(|inner| inner.value().name() == "table")
+fn table_in(element: Element<'_>) -> Option<Element<'_>> {
+    element.descendants().find(|inner| inner.name() == "table")
 }
 
 /// Boxes within each other hold the same table.
-fn distinct(tables: Vec<ElementRef<'_>>) -> Vec<(ElementRef<'_>, Option<Elements>)> {
-    let mut seen = Elements::default();
+fn distinct(tables: Vec<Element<'_>>) -> Vec<Meant<'_>> {
+    let mut seen = HashSet::new();
     tables.into_iter().filter(|table| seen.insert(*table)).map(|table| (table, None)).collect()
 }
 
 /// The tables of rows and of groups of rows.
-fn tables_of<'t>(matched: &[ElementRef<'t>]) -> Vec<(ElementRef<'t>, Option<Elements>)> {
-    let mut tables: Vec<(ElementRef<'t>, Option<Elements>)> = Vec::new();
+fn tables_of<'t>(matched: &[Element<'t>]) -> Vec<Meant<'t>> {
+    let mut tables: Vec<Meant<'t>> = Vec::new();
     for element in matched {
-        let Some(table) = element.ancestors().filter_map(ElementRef::wrap).find(|around| around.value().name() == "table")
-        else {
-            continue;
-        };
+        let Some(table) = element.ancestors().find(|around| around.name() == "table") else { continue };
         // Neighbours in the page are mostly of the same table, which is then the last one.
         let place = match tables.iter().rposition(|(known, _)| *known == table) {
             Some(place) => place,
             None => {
-                tables.push((table, Some(Elements::default())));
+                tables.push((table, Some(HashSet::new())));
                 tables.len() - 1
             }
         };
         let Some((_, Some(rows))) = tables.get_mut(place) else { continue };
-        match element.value().name() {
+        match element.name() {
             "tr" => {
                 rows.insert(*element);
             }
@@ -77,8 +73,3 @@ fn tables_of<'t>(matched: &[ElementRef<'t>]) -> Vec<(ElementRef<'t>, Option<Elem
 
 /// The selector that is meant when none is given.
 pub(super) const DEFAULT: &str = "table";
-
-/// The elements that match, in the page's order.
-pub(super) fn matched<'t>(selector: &Selector, page: &'t scraper::Html) -> Vec<ElementRef<'t>> {
-    selector.select(page).collect()
-}

@@ -4,12 +4,13 @@ use html5ever::{
     tendril::{StrTendril, TendrilSink},
     tree_builder::TreeBuilderOpts,
 };
-use scraper::{ElementRef, Html, HtmlTreeSink};
 use url::Url;
 
 use super::{
-    FieldSelector, Limits, Selector, tags,
-    text::{self, Visit},
+    FieldSelector, Limits,
+    css::Finder,
+    tags, text,
+    tree::{Builder, Element, Tree, Visit},
 };
 use crate::{Code, Error, Result};
 
@@ -19,8 +20,9 @@ const STRIDE: usize = 2048;
 const IMPLIED_NODES: usize = 1000;
 
 /// A parsed page. It cannot leave its thread: parse and extract in one blocking closure.
+#[derive(Debug)]
 pub struct Document {
-    pub(super) html: Html,
+    pub(super) tree: Tree,
     links: Links,
 }
 
@@ -37,31 +39,30 @@ impl Document {
             ));
         }
         tags::check(page)?;
-        let html = grow(page, limits)?;
-        if depth(&html) > limits.depth {
+        let tree = grow(page, limits)?;
+        if depth(&tree) > limits.depth {
             return Err(too_deep(limits));
         }
-        let base = first(&html, "base[href]").and_then(|base| base.attr("href"));
-        let links = Links::new(address, base);
-        Ok(Self { html, links })
+        let links = Links::new(address, base_of(&tree));
+        Ok(Self { tree, links })
     }
 
     /// The page's title, for messages: a login page has another than the page that was meant.
     #[must_use]
     pub fn title(&self) -> Option<String> {
-        let title = first(&self.html, "title").map(text::text_of)?;
+        let title = self.tree.elements().find(|element| element.name() == "title").map(text::text_of)?;
         Some(title.chars().take(200).collect()).filter(|title: &String| !title.is_empty())
     }
 
     /// What the first element that matches has in the attribute that `field` names, or its text: the address of the next
     /// page by `a[rel=next]@href`, say. Addresses are absolute.
-    #[must_use]
-    pub fn value(&self, field: &FieldSelector) -> Option<String> {
-        let element = match &field.selector {
-            Some(selector) => selector.select(&self.html).next()?,
-            None => self.html.root_element(),
-        };
-        self.links.value(element, field.attribute.as_deref())
+    ///
+    /// # Errors
+    /// [`Code::HtmlTooLarge`] if the search takes too long.
+    pub fn value(&self, field: &FieldSelector) -> Result<Option<String>> {
+        let Some(root) = self.tree.root() else { return Ok(None) };
+        let found = field.find(root, &mut Finder::default())?;
+        Ok(found.and_then(|element| self.links.value(element, field.attribute.as_deref())))
     }
 
     pub(super) const fn links(&self) -> &Links {
@@ -69,46 +70,46 @@ impl Document {
     }
 }
 
-fn first<'a>(html: &'a Html, selector: &str) -> Option<ElementRef<'a>> {
-    Selector::parse(selector).ok()?.select(html).next()
-}
-
 /// Builds the tree, looking now and then at how it grows.
-fn grow(page: &str, limits: &Limits) -> Result<Html> {
+fn grow(page: &str, limits: &Limits) -> Result<Tree> {
     // What stands in `<noscript>` is what a reader without scripts sees.
     let options = ParseOpts {
         tree_builder: TreeBuilderOpts { scripting_enabled: false, ..TreeBuilderOpts::default() },
         ..ParseOpts::default()
     };
-    let mut parser = parse_document(HtmlTreeSink::new(Html::new_document()), options);
+    let mut parser = parse_document(Builder::new(), options);
     let (mut fed, mut seen) = (0, 0);
     while fed < page.len() {
         let end = page.ceil_char_boundary((fed + STRIDE).min(page.len()));
         parser.process(StrTendril::from_slice(&page[fed..end]));
         fed = end;
-        let html = parser.tokenizer.sink.sink.0.borrow();
-        let nodes = html.tree.nodes();
-        let (known, count) = (std::mem::replace(&mut seen, nodes.len()), nodes.len());
+        let tree = parser.tokenizer.sink.sink.tree();
+        let known = std::mem::replace(&mut seen, tree.len());
         // Every element takes some bytes of its own, but for formatting that is reopened again and again.
-        if count > limits.nodes || count > IMPLIED_NODES + fed {
-            return Err(Error::new(Code::HtmlTooLarge, format!("the page has more than {count} elements and texts")));
+        if seen > limits.nodes || seen > IMPLIED_NODES + fed {
+            return Err(Error::new(Code::HtmlTooLarge, format!("the page has more than {seen} elements and texts")));
         }
         // The parser's open elements are the newest element and those around it.
-        let newest = nodes.rev().take(count - known).find(|node| node.value().is_element());
-        if newest.is_some_and(|node| node.ancestors().nth(limits.depth).is_some()) {
+        if tree.newest(known).is_some_and(|element| element.ancestors().nth(limits.depth).is_some()) {
             return Err(too_deep(limits));
         }
     }
     Ok(parser.finish())
 }
 
+/// What the page says its addresses are relative to.
+fn base_of(tree: &Tree) -> Option<&str> {
+    tree.elements().filter(|element| element.name() == "base").find_map(|base| base.attribute("href"))
+}
+
 /// How deep the deepest element lies.
-fn depth(html: &Html) -> usize {
+fn depth(tree: &Tree) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
-    text::walk(html.root_element(), &mut |visit| {
+    let Some(root) = tree.root() else { return 0 };
+    root.walk(|visit| {
         match visit {
-            Visit::Enter(element) if element.has_children() => depth += 1,
-            Visit::Leave(element) if element.has_children() => depth = depth.saturating_sub(1),
+            Visit::Enter(element) if element.children().next().is_some() => depth += 1,
+            Visit::Leave(element) if element.children().next().is_some() => depth = depth.saturating_sub(1),
             _ => {}
         }
         deepest = deepest.max(depth);
@@ -148,9 +149,9 @@ impl Links {
     }
 
     /// The text of an element, or its attribute; addresses are made absolute.
-    pub(super) fn value(&self, element: ElementRef<'_>, attribute: Option<&str>) -> Option<String> {
-        let Some(name) = attribute else { return Some(text::read(element, &|_| false).text) };
-        let value = text::clean(element.attr(name)?);
+    pub(super) fn value(&self, element: Element<'_>, attribute: Option<&str>) -> Option<String> {
+        let Some(name) = attribute else { return Some(text::read(element, |_| false).text) };
+        let value = text::clean(element.attribute(name)?);
         match name {
             "href" | "src" | "action" => self.absolute(&value),
             _ => Some(value),
@@ -205,7 +206,7 @@ mod tests {
         let page = "<title> Sign\n in </title><a rel=next href='?page=2'>more</a><a class=x href='javascript:x()'>x</a>";
         let limits = Limits::default();
         let document = Document::parse(page, address.as_ref(), &limits).expect("a page");
-        let value = |text: &str| document.value(&FieldSelector::parse(text).expect("a field"));
+        let value = |text: &str| document.value(&FieldSelector::parse(text).expect("a field")).expect("found");
         assert_eq!(document.title().as_deref(), Some("Sign in"));
         assert_eq!(value("a[rel=next]@href").as_deref(), Some("https://example.org/a/b?page=2"));
         assert_eq!(value("a[rel=next]").as_deref(), Some("more"));
@@ -213,7 +214,7 @@ mod tests {
         assert_eq!(value("a.y@href"), None);
         let page = format!("<base href='//cdn.example.org/d/'>{page}");
         let document = Document::parse(&page, address.as_ref(), &limits).expect("a page");
-        let value = document.value(&FieldSelector::parse("a[rel=next]@href").expect("a field"));
+        let value = document.value(&FieldSelector::parse("a[rel=next]@href").expect("a field")).expect("found");
         assert_eq!(value.as_deref(), Some("https://cdn.example.org/d/?page=2"));
     }
 }

@@ -1,21 +1,20 @@
 //! Lists and cards: one row for each element that matches.
-use std::collections::HashMap;
-
-use scraper::ElementRef;
+use std::collections::{HashMap, HashSet};
 
 use super::{
     Column, Extraction, FieldSelector, Limits, Note,
     columns::Columns,
+    css::Finder,
     document::Links,
     names,
-    select::Elements,
     text::{self, Cell},
+    tree::{Child, Element, Visit},
 };
 use crate::{Code, Error, Result};
 
 /// Reads one row of each element, by `fields` where they are given.
 pub(super) fn read(
-    matched: Vec<ElementRef<'_>>,
+    matched: Vec<Element<'_>>,
     wish: &Extraction,
     links: &Links,
     limits: &Limits,
@@ -24,60 +23,63 @@ pub(super) fn read(
     if !wish.fields.is_empty() {
         let fields = parsed(wish)?;
         records.begin(fields.iter().map(|(name, _)| name.as_str()));
+        let mut finder = Finder::default();
         for item in matched {
-            let row = fields.iter().map(|(name, field)| {
-                let value = field.find(item).and_then(|element| links.value(element, field.attribute.as_deref()));
-                (name.clone(), Cell { text: value.unwrap_or_default(), ..Cell::default() })
-            });
-            records.push(row.collect())?;
+            let mut row = Vec::with_capacity(fields.len());
+            for (name, field) in &fields {
+                let found = field.find(item, &mut finder)?;
+                let value = found.and_then(|element| links.value(element, field.attribute.as_deref()));
+                row.push((name.clone(), Cell { text: value.unwrap_or_default(), ..Cell::default() }));
+            }
+            records.push(row)?;
         }
         return Ok(records.finish());
     }
     let items: Vec<_> = matched.into_iter().flat_map(list_items).collect();
-    let rows: Elements = items.iter().copied().collect();
+    let rows: HashSet<_> = items.iter().copied().collect();
     for item in items {
-        let row = if item.value().name() == "li" { list_item(item, &rows) } else { card(item, &rows, wish.links) };
+        let row = if item.name() == "li" { list_item(item, &rows) } else { card(item, &rows, wish.links) };
         records.push(row)?;
     }
     Ok(records.finish())
 }
 
 fn parsed(wish: &Extraction) -> Result<Vec<(String, FieldSelector)>> {
-    let parse = |(name, text): (&String, &String)| {
+    let parse = |(name, text): &(String, String)| {
         let field = FieldSelector::parse(text)
             .map_err(|fault| Error::field(format!("fields.{name}"), Code::InvalidSelector, fault))?;
         Ok((name.clone(), field))
     };
-    wish.fields.iter().map(parse).collect()
+    wish.fields.0.iter().map(parse).collect()
 }
 
 /// A whole list stands for its items.
-fn list_items(element: ElementRef<'_>) -> Vec<ElementRef<'_>> {
-    if ["ul", "ol", "menu"].contains(&element.value().name()) {
-        element.child_elements().filter(|child| child.value().name() == "li").collect()
+fn list_items(element: Element<'_>) -> Vec<Element<'_>> {
+    if ["ul", "ol", "menu"].contains(&element.name()) {
+        element.child_elements().filter(|child| child.name() == "li").collect()
     } else {
         vec![element]
     }
 }
 
 /// The text of a list's item, and its link where there is one.
-fn list_item(item: ElementRef<'_>, rows: &Elements) -> Vec<(String, Cell)> {
-    let cell = text::read(item, &|inner| rows.contains(inner));
+fn list_item<'t>(item: Element<'t>, rows: &HashSet<Element<'t>>) -> Vec<(String, Cell)> {
+    let cell = text::read(item, |inner| rows.contains(&inner));
     let link = cell.link.clone().map(|link| ("link".to_owned(), Cell { link: Some(link), ..Cell::default() }));
     std::iter::once(("text".to_owned(), Cell { link: None, ..cell })).chain(link).collect()
 }
 
 /// Any other element: its `data-…` attributes, and the parts in it that have a class; without such parts its text.
-fn card(item: ElementRef<'_>, rows: &Elements, links: bool) -> Vec<(String, Cell)> {
+fn card<'t>(item: Element<'t>, rows: &HashSet<Element<'t>>, links: bool) -> Vec<(String, Cell)> {
     let mut row: Vec<(String, Cell)> = Vec::new();
-    let data = item.value().attrs().filter_map(|(name, value)| Some((name.strip_prefix("data-")?, value)));
+    let data = item.attributes().filter_map(|(name, value)| Some((name.strip_prefix("data-")?, value)));
     for (name, value) in data {
         row.push((names::from_words(name), Cell { text: text::clean(value), ..Cell::default() }));
     }
     row.sort_by(|(one, _), (other, _)| one.cmp(other));
     let attributes = row.len();
     parts(item, rows, &mut row);
-    let whole = text::read(item, &|inner| rows.contains(inner));
+    let whole = text::read(item, |inner| rows.contains(&inner));
     if row.len() == attributes && (!whole.text.is_empty() || row.is_empty()) {
         row.push(("text".to_owned(), whole));
     }
@@ -88,25 +90,25 @@ fn card(item: ElementRef<'_>, rows: &Elements, links: bool) -> Vec<(String, Cell
 }
 
 /// The parts of a card: the outermost elements that have a class, and text of their own or no such element within.
-fn parts(item: ElementRef<'_>, rows: &Elements, row: &mut Vec<(String, Cell)>) {
-    text::walk(item, &mut |visit| {
-        let text::Visit::Enter(inner) = visit else { return true };
-        if rows.contains(inner) || text::is_hidden(inner.value()) {
+fn parts<'t>(item: Element<'t>, rows: &HashSet<Element<'t>>, row: &mut Vec<(String, Cell)>) {
+    item.walk(|visit| {
+        let Visit::Enter(inner) = visit else { return true };
+        if rows.contains(&inner) || text::is_hidden(inner) {
             return false;
         }
         let Some(name) = class_of(inner) else { return true };
-        let has_text = inner.children().any(|child| child.value().as_text().is_some_and(|text| !text.trim().is_empty()));
-        let is_part = has_text || !inner.descendent_elements().skip(1).any(|inner| class_of(inner).is_some());
+        let has_text = inner.children().any(|child| matches!(child, Child::Text(text) if !text.trim().is_empty()));
+        let is_part = has_text || !inner.descendants().any(|inner| class_of(inner).is_some());
         if is_part {
-            row.push((name, text::read(inner, &|inner| rows.contains(inner))));
+            row.push((name, text::read(inner, |inner| rows.contains(&inner))));
         }
         !is_part
     });
 }
 
 /// The first class, as it is written, as a name.
-fn class_of(element: ElementRef<'_>) -> Option<String> {
-    let class = element.value().attr("class")?.split_ascii_whitespace().next()?;
+fn class_of(element: Element<'_>) -> Option<String> {
+    let class = element.classes().next()?;
     Some(names::from_words(class)).filter(|name| !name.is_empty())
 }
 

@@ -6,8 +6,10 @@
 //! one ([`numbers::Survey`]) and cleaned in a second pass.
 mod choose;
 mod columns;
+mod css;
 mod document;
 pub mod encoding;
+mod fields;
 mod items;
 mod names;
 pub mod numbers;
@@ -18,10 +20,12 @@ mod sheet;
 mod table;
 mod tags;
 mod text;
+mod tree;
 mod typed;
 
 pub use columns::{Column, stack};
 pub use document::Document;
+pub use fields::Fields;
 pub use numeral::Locale;
 pub use request::Extraction;
 pub use select::{FieldSelector, Selector};
@@ -39,7 +43,7 @@ pub struct Limits {
     pub page_bytes: usize,
     /// How deep its elements are nested.
     pub depth: usize,
-    /// Elements and texts of its tree, of some 200 bytes each.
+    /// Elements and texts of its tree, of some 100 bytes each.
     pub nodes: usize,
     /// Cells of a table, those made by spans included.
     pub cells: usize,
@@ -105,7 +109,7 @@ pub struct Extracted {
 pub fn extract(document: &Document, wish: &Extraction, limits: &Limits) -> Result<Extracted> {
     let text = wish.selector.as_deref().unwrap_or(choose::DEFAULT);
     let selector = Selector::parse(text).map_err(|fault| Error::field("selector", Code::InvalidSelector, fault))?;
-    let matched = choose::matched(&selector, &document.html);
+    let matched = selector.select(&document.tree)?;
     if matched.is_empty() {
         return Err(nothing(document, format!("nothing on the page matches `{text}`")));
     }

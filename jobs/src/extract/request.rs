@@ -1,9 +1,10 @@
 //! The fields of a request that say what is taken from a page.
-use indexmap::IndexMap;
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{FieldSelector, Locale, Selector};
+use super::{FieldSelector, Fields, Locale, Selector};
 use crate::{Code, FieldError};
 
 /// The most units that are known at once, the longest of them in bytes, and the most rows of a header.
@@ -28,8 +29,9 @@ pub struct Extraction {
     #[serde(default)]
     pub all_tables: bool,
     /// Columns of lists and cards: a selector within the element, `@` and an attribute, or both: `"link": "a@href"`.
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
-    pub fields: IndexMap<String, String>,
+    #[serde(default, skip_serializing_if = "Fields::is_empty")]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub fields: Fields,
     /// Adds a column `…_link` beside each column with links.
     #[serde(default)]
     pub links: bool,
@@ -60,7 +62,7 @@ impl Default for Extraction {
             selector: None,
             table_index: None,
             all_tables: false,
-            fields: IndexMap::new(),
+            fields: Fields::default(),
             links: false,
             include_footer: false,
             header_rows: None,
@@ -85,11 +87,11 @@ impl Extraction {
         if self.all_tables && self.table_index.is_some() {
             fault("table_index".into(), Code::ConflictingFields, "goes not with `all_tables`".into());
         }
-        if self.fields.len() > MOST_FIELDS {
+        if self.fields.0.len() > MOST_FIELDS {
             fault("fields".into(), Code::TooManyColumns, format!("must have at most {MOST_FIELDS} columns"));
         }
         let mut known = std::collections::HashSet::new();
-        for (name, text) in self.fields.iter().take(MOST_FIELDS) {
+        for (name, text) in self.fields.0.iter().take(MOST_FIELDS) {
             let field = format!("fields.{name}");
             if name.trim().is_empty() || name.chars().count() > 128 {
                 fault(field, Code::InvalidField, "a column's name has 1 to 128 characters".into());
@@ -158,7 +160,7 @@ mod tests {
     #[test]
     fn fields_keep_their_order() {
         let request: Extraction = serde_json::from_str(r#"{"fields": {"z": "i", "a": "b"}}"#).expect("a request");
-        assert_eq!(request.fields.keys().collect::<Vec<_>>(), ["z", "a"]);
+        assert_eq!(request.fields.0, [("z".into(), "i".into()), ("a".into(), "b".into())]);
         let again = serde_json::to_string(&request).expect("JSON");
         assert!(again.contains(r#""fields":{"z":"i","a":"b"}"#), "{again}");
         assert_eq!(Extraction::default().infer_types, request.infer_types);

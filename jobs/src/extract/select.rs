@@ -1,27 +1,16 @@
-//! CSS selectors: checked when the request is made, with a message that says what is wrong and where.
-use std::collections::HashSet;
-
-use cssparser::{BasicParseErrorKind, ParseError, ParseErrorKind, Parser};
-use scraper::{
-    ElementRef, Html,
-    selector::{Parser as Grammar, Simple},
+//! Selectors of a request: checked when it is made, with a message that says what is wrong and where.
+use super::{
+    css::{self, Finder},
+    tree::{Element, Tree},
 };
-use selectors::{
-    Element,
-    context::{
-        MatchingContext, MatchingForInvalidation, MatchingMode, NeedsSelectorFlags, QuirksMode, SelectorCaches,
-    },
-    matching::matches_selector,
-    parser::{ParseRelative, SelectorList, SelectorParseErrorKind},
-};
+use crate::Result as Found;
 
 /// The longest selector, in bytes.
 const LONGEST: usize = 2000;
 
-/// A list of CSS selectors, separated by commas. The crates below it parse and match; our own is only what they lack:
-/// where the fault is, and caches that live as long as the search.
+/// A list of CSS selectors, separated by commas.
 #[derive(Clone, Debug)]
-pub struct Selector(SelectorList<Simple>);
+pub struct Selector(css::List);
 
 impl Selector {
     /// Parses a selector.
@@ -35,73 +24,18 @@ impl Selector {
         if text.len() > LONGEST {
             return Err(format!("has more than {LONGEST} bytes"));
         }
-        let mut input = Parser::new(text);
-        match SelectorList::parse(&Grammar, &mut input, ParseRelative::ForScope) {
-            Ok(list) => Ok(Self(list)),
-            Err(error) => {
-                let read = text.get(..input.position().byte_index()).unwrap_or_default();
-                Err(foreign(text).unwrap_or_else(|| explain(text, read, &error)))
-            }
-        }
+        css::parse(text).map(Self).map_err(|fault| {
+            let told = || format!("is no CSS selector: it {}, at character {} of `{text}`", fault.what, fault.at + 1);
+            foreign(text).unwrap_or_else(told)
+        })
     }
 
     /// The elements of a page that match, in its order.
-    pub(super) fn select<'a>(&self, page: &'a Html) -> impl Iterator<Item = ElementRef<'a>> {
-        let mut caches = SelectorCaches::default();
-        page.tree
-            .root()
-            .descendants()
-            .filter_map(ElementRef::wrap)
-            .filter(move |element| self.matches(element, None, &mut caches))
-    }
-
-    /// The elements within `scope` that match, in the page's order; `scope` itself is `:scope` and does not match.
-    pub(super) fn select_in<'a>(&self, scope: ElementRef<'a>) -> impl Iterator<Item = ElementRef<'a>> {
-        let mut caches = SelectorCaches::default();
-        scope
-            .descendants()
-            .skip(1)
-            .filter_map(ElementRef::wrap)
-            .filter(move |element| self.matches(element, Some(scope), &mut caches))
-    }
-
-    fn matches(&self, element: &ElementRef<'_>, scope: Option<ElementRef<'_>>, caches: &mut SelectorCaches) -> bool {
-        let mut context = MatchingContext::new(
-            MatchingMode::Normal,
-            None,
-            caches,
-            QuirksMode::NoQuirks,
-            NeedsSelectorFlags::No,
-            MatchingForInvalidation::No,
-        );
-        context.scope_element = scope.map(|scope| scope.opaque());
-        self.0.slice().iter().any(|selector| matches_selector(selector, 0, None, element, &mut context))
-    }
-}
-
-/// Some elements of one page.
-#[derive(Default)]
-pub(super) struct Elements(HashSet<*const scraper::node::Element>);
-
-impl Elements {
-    pub(super) fn contains(&self, element: ElementRef<'_>) -> bool {
-        self.0.contains(&std::ptr::from_ref(element.value()))
-    }
-
-    pub(super) fn insert(&mut self, element: ElementRef<'_>) -> bool {
-        self.0.insert(std::ptr::from_ref(element.value()))
-    }
-}
-
-impl<'a> Extend<ElementRef<'a>> for Elements {
-    fn extend<I: IntoIterator<Item = ElementRef<'a>>>(&mut self, elements: I) {
-        self.0.extend(elements.into_iter().map(|element| std::ptr::from_ref(element.value())));
-    }
-}
-
-impl<'a> FromIterator<ElementRef<'a>> for Elements {
-    fn from_iter<I: IntoIterator<Item = ElementRef<'a>>>(elements: I) -> Self {
-        Self(elements.into_iter().map(|element| std::ptr::from_ref(element.value())).collect())
+    ///
+    /// # Errors
+    /// [`crate::Code::HtmlTooLarge`] if that takes too long.
+    pub(super) fn select<'t>(&self, tree: &'t Tree) -> Found<Vec<Element<'t>>> {
+        Finder::default().all(&self.0, tree)
     }
 }
 
@@ -136,10 +70,13 @@ impl FieldSelector {
     }
 
     /// The first element that is meant within `item`.
-    pub(super) fn find<'a>(&self, item: ElementRef<'a>) -> Option<ElementRef<'a>> {
+    ///
+    /// # Errors
+    /// [`crate::Code::HtmlTooLarge`] if that takes too long.
+    pub(super) fn find<'t>(&self, item: Element<'t>, finder: &mut Finder<'t>) -> Found<Option<Element<'t>>> {
         match &self.selector {
-            Some(selector) => selector.select_in(item).next(),
-            None => Some(item),
+            Some(selector) => finder.first_in(&selector.0, item),
+            None => Ok(Some(item)),
         }
     }
 }
@@ -181,39 +118,24 @@ fn foreign(text: &str) -> Option<String> {
     None
 }
 
-/// What the parser found; `read` is what it had taken before.
-fn explain(text: &str, read: &str, error: &ParseError<SelectorParseErrorKind>) -> String {
-    use SelectorParseErrorKind as Fault;
-    let ended = read.trim_end().len() == text.trim_end().len();
-    let what = match &error.kind {
-        ParseErrorKind::Basic(BasicParseErrorKind::EndOfInput) => "ends too early",
-        ParseErrorKind::Basic(BasicParseErrorKind::TooManyNestedBlocks) => "is nested too deep",
-        ParseErrorKind::Custom(Fault::EmptySelector) => "lacks a selector (beside a comma or in brackets)",
-        ParseErrorKind::Custom(Fault::DanglingCombinator) => "ends with a combinator",
-        ParseErrorKind::Custom(
-            Fault::UnsupportedPseudoClassOrElement | Fault::PseudoElementExpectedIdent | Fault::NoIdentForPseudo,
-        ) => "has a pseudo-class or pseudo-element that is not supported on a page at rest",
-        ParseErrorKind::Custom(Fault::ClassNeedsIdent) => "lacks the name of a class",
-        ParseErrorKind::Custom(Fault::ExpectedNamespace) => "has a namespace, which is not supported",
-        ParseErrorKind::Custom(
-            Fault::NoQualifiedNameInAttributeSelector
-            | Fault::UnexpectedTokenInAttributeSelector
-            | Fault::ExpectedBarInAttr
-            | Fault::BadValueInAttr
-            | Fault::InvalidQualNameInAttr,
-        ) => "has a faulty attribute in `[…]`",
-        _ if ended => "ends too early",
-        _ => "cannot be read",
-    };
-    format!("is no CSS selector: it {what}, at character {} of `{text}`", read.chars().count().max(1))
-}
-
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::super::{Document, Limits, text::text_of};
     use super::*;
 
     fn fault(text: &str) -> String {
         Selector::parse(text).err().unwrap_or_default()
+    }
+
+    fn page(html: &str) -> Document {
+        Document::parse(html, None, &Limits::default()).expect("a page")
+    }
+
+    fn found(page: &Document, selector: &str) -> Vec<String> {
+        let selector = Selector::parse(selector).unwrap_or_else(|e| panic!("{selector} {e}"));
+        selector.select(&page.tree).expect("found").into_iter().map(text_of).collect()
     }
 
     #[test]
@@ -221,25 +143,35 @@ mod tests {
         let faults = [
             ("", "is empty; give"),
             (" ", "is empty; give"),
-            ("div[", "at character 4 of `div[`"),
+            ("div[", "ends too early, at character 5 of `div[`"),
             ("//div", "is XPath"),
             ("./tr[1]", "is XPath"),
             ("table[@id='x']", "is XPath"),
             ("$.data[*]", "is a JSON path"),
             ("td::text", "leave it out"),
             ("a::attr(href)", "`a@href`"),
-            ("a:hover", "pseudo-class or pseudo-element that is not supported on a page at rest, at character"),
+            ("a:hover", "pseudo-class or pseudo-element that a page at rest does not have, at character 2"),
             ("a:contains('x')", "pseudo-class"),
-            ("tr >", "combinator"),
-            ("a,,b", "lacks a selector"),
+            ("a:", "ends too early, at character 3"),
+            ("tr >", "ends with a combinator"),
+            ("tr > , a", "ends with a combinator, at character 6"),
+            ("a,,b", "lacks a selector, at character 3"),
             ("a,", "lacks a selector"),
+            (":is()", "lacks a selector, at character 5"),
+            (":not(> a)", "begins with a combinator"),
             ("td.", "ends too early"),
-            ("p{color:red}", "cannot be read, at character"),
-            ("1a", "cannot be read, at character"),
+            ("td.1", "lacks the name of a class"),
+            ("p{color:red}", "cannot be read, at character 2"),
+            ("1a", "cannot be read, at character 1"),
+            ("a[b!=c]", "faulty attribute in `[…]`, at character 4"),
+            ("a[b='c]", "ends too early"),
+            ("svg|a", "namespace"),
+            ("a:nth-child(x)", "faulty place in `(…)`"),
+            ("a:nth-child(2", "ends too early"),
+            ("ä > é[", "at character 7"),
         ];
         for (text, part) in faults {
             assert!(fault(text).contains(part), "{text:?}: {}", fault(text));
-            assert!(!fault(text).contains("developer"));
         }
         assert!(fault(&":not(".repeat(300)).contains("nested too deep"));
         assert!(fault(&"a".repeat(3000)).contains("2000 bytes"));
@@ -247,37 +179,74 @@ mod tests {
 
     #[test]
     fn selectors_match_as_in_a_browser() {
-        let page = Html::parse_document(
-            "<table id=t><tr class='data-row x'><td>1<td data-id=7>2<tr><td>3<td>4</table><ul><li><a href=/>5</a><li>6</ul>",
+        let page = page(
+            "<table id=t><tr class='data-row x'><td>1<td data-id=7 lang=en-GB>2<tr><td>3<td>4</table>\
+             <ul><li><a href=/a.PDF>5</a><li>6<li class='a:b é'></li></ul><p>7</p><p>8</p><h2>9</h2><p>10</p>",
         );
-        let texts = [
-            ("td", vec!["1", "2", "3", "4"]),
-            ("td:nth-child(2n)", vec!["2", "4"]),
-            (".data-row td", vec!["1", "2"]),
-            ("[data-id]", vec!["2"]),
-            ("li:has(> a)", vec!["5"]),
-            ("#t tr:not(.x) > td:last-child, ul li:is(:last-child)", vec!["4", "6"]),
-            ("TABLE TD:first-of-type", vec!["1", "3"]),
-            ("data.issues", vec![]),
+        let texts: [(&str, &[&str]); 33] = [
+            ("td", &["1", "2", "3", "4"]),
+            ("TABLE TD:first-of-type", &["1", "3"]),
+            ("td:nth-child(2n)", &["2", "4"]),
+            ("td:nth-child( EVEN )", &["2", "4"]),
+            ("p:nth-of-type(-n + 2)", &["7", "8"]),
+            ("p:nth-last-of-type(1)", &["10"]),
+            ("li:nth-last-child(n+2)", &["5", "6"]),
+            ("p:nth-child(3)", &["7"]),
+            (".data-row td", &["1", "2"]),
+            (".data-row.x", &["12"]),
+            ("#t", &["1234"]),
+            ("[data-id]", &["2"]),
+            ("[DATA-ID='7']", &["2"]),
+            ("td[lang|=en]", &["2"]),
+            ("a[href$='.pdf' i]", &["5"]),
+            ("a[href$='.pdf']", &[]),
+            ("a[href^='/'][href*=PD]", &["5"]),
+            ("tr[class~=x]", &["12"]),
+            ("li:has(> a)", &["5"]),
+            ("ul:has(a) > li + li", &["6", ""]),
+            ("p:has(+ h2)", &["8"]),
+            ("p:has(~ h2)", &["7", "8"]),
+            ("p:not(:has(~ h2))", &["10"]),
+            ("h2 ~ p", &["10"]),
+            ("h2 + p, ul + p", &["7", "10"]),
+            ("#t tr:not(.x) > td:last-child, ul li:is(:first-child)", &["4", "5"]),
+            ("li:empty", &[""]),
+            (r"li.a\:b", &[""]),
+            (r"li.\e9 ", &[""]),
+            (":root > body > table, :scope > body > h2", &["1234", "9"]),
+            ("li:not(:first-child, :last-child)", &["6"]),
+            ("body *:where(h2)", &["9"]),
+            ("data.issues", &[]),
         ];
         for (text, expected) in texts {
-            let selector = Selector::parse(text).unwrap_or_else(|e| panic!("{text} {e}"));
-            let found: Vec<_> = selector.select(&page).map(super::super::text::text_of).collect();
-            assert_eq!(found, expected, "{text}");
+            assert_eq!(found(&page, text), expected, "{text}");
         }
+        assert_eq!(found(&page, "ul /* first */ li:first-child"), ["5"]);
+    }
+
+    #[test]
+    fn searches_that_take_too_long_end() {
+        let html = format!("<ul>{}</ul>", "<li></li>".repeat(30_000));
+        let page = page(&html);
+        let selector = Selector::parse("li.x ~ li").expect("a selector");
+        let code = selector.select(&page.tree).map(|_| ()).map_err(|e| e.code());
+        assert_eq!(code, Err(crate::Code::HtmlTooLarge));
+        assert_eq!(found(&page, "li:nth-child(29999)").len(), 1, "places are counted once");
+        let deep = format!("{}x{}", "<div>".repeat(500), "</div>".repeat(500));
+        let deep = Document::parse(&deep, None, &Limits::default()).expect("a page");
+        assert!(found(&deep, "i div div div div div div").is_empty(), "what no ancestor is, is not looked for again");
     }
 
     #[test]
     fn fields_name_an_element_or_an_attribute() {
-        let page = Html::parse_document("<div data-id=9 class=c><a href=/x title='a@b'>t</a><p><b>u</b></p><b>v</b></div>");
-        let item = Selector::parse(".c").expect("a selector");
-        let item = item.select(&page).next().expect("the item");
+        let page = page("<div data-id=9 class=c><a href=/x title='a@b'>t</a><p><b>u</b></p><b>v</b></div>");
+        let item = page.tree.elements().find(|element| element.name() == "div").expect("the item");
         let found = |text: &str| {
             let field = FieldSelector::parse(text).unwrap_or_else(|e| panic!("{text} {e}"));
-            let element = field.find(item)?;
+            let element = field.find(item, &mut Finder::default()).expect("found")?;
             match field.attribute {
-                Some(name) => element.attr(&name).map(String::from),
-                None => Some(super::super::text::text_of(element)),
+                Some(name) => element.attribute(&name).map(String::from),
+                None => Some(text_of(element)),
             }
         };
         assert_eq!(found("a@href").as_deref(), Some("/x"));
@@ -290,6 +259,17 @@ mod tests {
         assert_eq!(found("i"), None);
         for text in ["", "a@", "@", "a@b c", "a[@", "//a"] {
             assert!(FieldSelector::parse(text).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in "[a-c*#.:,>+~ \\[\\]()=\"'|\\\\0-9n\u{e9}-]{0,20}") {
+            let page = page("<a class=b id=c><b><c></c></b></a>");
+            match Selector::parse(&text) {
+                Ok(selector) => drop(selector.select(&page.tree).expect("found")),
+                Err(fault) => prop_assert!(!fault.is_empty()),
+            }
         }
     }
 }

@@ -1,15 +1,13 @@
 //! A formed table as columns: which rows are its header, what the columns are called, what is left out.
-use std::rc::Rc;
-
-use scraper::ElementRef;
+use std::{collections::HashSet, rc::Rc};
 
 use super::{
     Column, Extraction, Limits, Note,
     columns::{Columns, Growing},
     document::Links,
     names,
-    select::Elements,
     table::{self, Formed, Part, Placed, Row},
+    tree::Element,
 };
 use crate::Result;
 
@@ -19,9 +17,9 @@ const MOST_HEADER_ROWS: usize = 16;
 type Slots = Vec<Option<Rc<Placed>>>;
 
 /// Reads a table; with `only`, of its body just these rows.
-pub(super) fn read(
-    table: ElementRef<'_>,
-    only: Option<&Elements>,
+pub(super) fn read<'t>(
+    table: Element<'t>,
+    only: Option<&HashSet<Element<'t>>>,
     wish: &Extraction,
     links: &Links,
     limits: &Limits,
@@ -40,7 +38,7 @@ pub(super) fn read(
         footer_rows: 0,
     };
     let formed = table::form(table, limits, &mut |row| {
-        let wanted = only.is_none_or(|only| only.contains(row.element));
+        let wanted = only.is_none_or(|only| only.contains(&row.element));
         sheet.take(&row, wanted)
     })?;
     sheet.end()?;
@@ -241,15 +239,18 @@ fn name(growing: Vec<Growing>, header: &[Slots], begins: &[bool], notes: &mut Ve
 mod tests {
     use arrow_array::Array;
 
-    use super::super::{Document, Selector};
+    use super::super::Document;
     use super::*;
+
+    fn table(document: &Document) -> Element<'_> {
+        document.tree.elements().find(|element| element.name() == "table").expect("a table")
+    }
 
     /// A table as text: names, then rows, `∅` for NULL.
     fn sheet(html: &str, wish: &Extraction) -> Vec<String> {
         let limits = Limits::default();
         let document = Document::parse(html, None, &limits).expect("a page");
-        let table = Selector::parse("table").expect("a selector").select(&document.html).next().expect("a table");
-        let (columns, _) = read(table, None, wish, document.links(), &limits).expect("a sheet");
+        let (columns, _) = read(table(&document), None, wish, document.links(), &limits).expect("a sheet");
         let rows = columns.first().map_or(0, |column| column.cells.len());
         let row = |n: usize| {
             let cell = |column: &Column| if column.cells.is_null(n) { "∅".into() } else { column.cells.value(n).to_owned() };
@@ -316,8 +317,7 @@ mod tests {
         assert_eq!(plain(html), ["a b c column_4", "1 ∅ ∅ ∅", "1 2 3 4"]);
         let limits = Limits::default();
         let document = Document::parse(html, None, &limits).expect("a page");
-        let table = Selector::parse("table").expect("a selector").select(&document.html).next().expect("a table");
-        let (_, notes) = read(table, None, &Extraction::default(), document.links(), &limits).expect("a sheet");
+        let (_, notes) = read(table(&document), None, &Extraction::default(), document.links(), &limits).expect("a sheet");
         assert_eq!(notes[0].text, "1 row with fewer cells than the widest: what is missing is NULL");
     }
 }

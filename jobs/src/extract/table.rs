@@ -4,12 +4,11 @@
 //! takes no place. Rows and columns in which no cell begins are an error of the table by the standard; they are left out.
 use std::rc::Rc;
 
-use scraper::ElementRef;
-
 use super::{
     Limits,
     columns::too_many_columns,
     text::{self, Cell},
+    tree::Element,
 };
 use crate::{Code, Error, Result};
 
@@ -41,7 +40,7 @@ pub(super) struct Placed {
 /// A row as it is covered by cells; the same cell may stand in several columns and rows.
 pub(super) struct Row<'a, 't> {
     pub(super) part: Part,
-    pub(super) element: ElementRef<'t>,
+    pub(super) element: Element<'t>,
     pub(super) slots: &'a [Option<Rc<Placed>>],
 }
 
@@ -60,17 +59,17 @@ type Span = Option<(Rc<Placed>, usize)>;
 
 /// Forms a table; every row goes to `take`, in order.
 pub(super) fn form<'t>(
-    table: ElementRef<'t>,
+    table: Element<'t>,
     limits: &Limits,
     take: &mut dyn FnMut(Row<'_, 't>) -> Result<()>,
 ) -> Result<Formed> {
     let mut former = Former { limits, take, formed: Formed::default(), spans: Vec::new(), row: Vec::new(), slots: 0 };
     let mut feet = Vec::new();
     let mut has_head = false;
-    for child in table.child_elements().filter(|child| !text::is_hidden(child.value())) {
-        match child.value().name() {
+    for child in table.child_elements().filter(|child| !text::is_hidden(*child)) {
+        match child.name() {
             "caption" if former.formed.caption.is_none() => {
-                let caption = text::read(child, &|_| false).text;
+                let caption = text::read(child, |_| false).text;
                 former.formed.caption = Some(caption).filter(|caption| !caption.is_empty());
             }
             "thead" if !has_head => {
@@ -106,24 +105,23 @@ struct Former<'f, 't> {
 }
 
 impl<'t> Former<'_, 't> {
-    fn group(&mut self, part: Part, group: ElementRef<'t>) -> Result<()> {
+    fn group(&mut self, part: Part, group: Element<'t>) -> Result<()> {
         self.spans.clear();
-        let rows = group.child_elements().filter(|row| row.value().name() == "tr");
-        for row in rows.filter(|row| !text::is_hidden(row.value())) {
+        let rows = group.child_elements().filter(|row| row.name() == "tr");
+        for row in rows.filter(|row| !text::is_hidden(*row)) {
             self.row(part, row)?;
         }
         self.spans.clear();
         Ok(())
     }
 
-    fn row(&mut self, part: Part, element: ElementRef<'t>) -> Result<()> {
+    fn row(&mut self, part: Part, element: Element<'t>) -> Result<()> {
         self.begin_row();
         let mut column = 0;
         let mut begun = false;
         for cell in element.child_elements() {
-            let tag = cell.value();
-            let is_header = tag.name() == "th";
-            if !(is_header || tag.name() == "td") || text::is_hidden(tag) {
+            let is_header = cell.name() == "th";
+            if !(is_header || cell.name() == "td") || text::is_hidden(cell) {
                 continue;
             }
             while self.row.get(column).is_some_and(Option::is_some) {
@@ -134,12 +132,12 @@ impl<'t> Former<'_, 't> {
             }
             begun = true;
             let placed = Rc::new(Placed {
-                cell: text::read(cell, &|_| false),
+                cell: text::read(cell, |_| false),
                 is_header,
-                heads_row: is_header && tag.attr("scope").is_some_and(|scope| scope.trim().starts_with("row")),
+                heads_row: is_header && cell.attribute("scope").is_some_and(|scope| scope.trim().starts_with("row")),
             });
-            let columns = span(tag.attr("colspan"), 1, MOST_COLSPAN).min(self.limits.columns - column);
-            self.place(placed, column, columns, span(tag.attr("rowspan"), 0, MOST_ROWSPAN));
+            let columns = span(cell.attribute("colspan"), 1, MOST_COLSPAN).min(self.limits.columns - column);
+            self.place(placed, column, columns, span(cell.attribute("rowspan"), 0, MOST_ROWSPAN));
             column += columns;
         }
         self.slots += self.row.len();
@@ -226,16 +224,14 @@ fn span(value: Option<&str>, least: usize, most: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use scraper::{Html, Selector};
-
+    use super::super::Document;
     use super::*;
 
     /// A table as text: rows by lines, cells by blanks, `_` where none is, `|` before the part's first letter.
     fn formed(html: &str, limits: &Limits) -> Result<(String, Formed)> {
-        let page = Html::parse_document(html);
-        let selector = Selector::parse("table").expect("a selector");
+        let page = Document::parse(html, None, &Limits::default()).expect("a page");
         let mut lines = Vec::new();
-        let table = page.select(&selector).next().expect("a table");
+        let table = page.tree.elements().find(|element| element.name() == "table").expect("a table");
         let formed = form(table, limits, &mut |row| {
             let slots = row.slots.iter();
             let texts: Vec<_> = slots.map(|slot| slot.as_ref().map_or("_", |placed| &placed.cell.text)).collect();

@@ -1,5 +1,5 @@
 //! What a reader of the page would see of an element: its text, cleaned, and the link in it.
-use scraper::{ElementRef, Node, node::Element};
+use super::tree::{Element, Visit};
 
 /// An element as a cell of a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,45 +16,44 @@ pub(super) struct Cell {
 const LONGEST_MARK: usize = 12;
 
 /// Reads an element. `apart` tells which elements inside are rows of their own and no part of this one; tables always are.
-pub(super) fn read<'a>(element: ElementRef<'a>, apart: &dyn Fn(ElementRef<'a>) -> bool) -> Cell {
-    let mut cell = Cell::default();
+pub(super) fn read<'t>(element: Element<'t>, apart: impl Fn(Element<'t>) -> bool) -> Cell {
+    let mut cell = Cell { link: link_of(element), ..Cell::default() };
     let mut line = Line::default();
     let mut images = Line::default();
-    cell.link = link_of(element.value());
-    walk(element, &mut |visit| match visit {
+    element.walk(|visit| match visit {
         Visit::Text(text) => {
             line.push(text);
             true
         }
         Visit::Enter(inner) => {
-            let tag = inner.value();
-            if inner.value().name() == "table" || is_hidden(tag) || !has_text(tag.name()) || apart(inner) {
+            let name = inner.name();
+            if name == "table" || is_hidden(inner) || !has_text(name) || apart(inner) {
                 line.blank();
                 return false;
             }
-            if tag.name() == "sup" && is_footnote(inner) {
+            if name == "sup" && is_footnote(inner) {
                 cell.footnotes += 1;
                 return false;
             }
-            match tag.name() {
+            match name {
                 // `10<sup>6</sup>` must not read as 106.
                 "sup" if line.ends_with_digit() && text_of(inner).starts_with(|c: char| c.is_ascii_digit()) => {
                     line.push("^");
                 }
                 "img" => {
                     images.blank();
-                    images.push(tag.attr("alt").unwrap_or_default());
+                    images.push(inner.attribute("alt").unwrap_or_default());
                 }
                 name if stands_alone(name) => line.blank(),
                 _ => {}
             }
             if cell.link.is_none() {
-                cell.link = link_of(tag);
+                cell.link = link_of(inner);
             }
             true
         }
         Visit::Leave(inner) => {
-            if stands_alone(inner.value().name()) {
+            if stands_alone(inner.name()) {
                 line.blank();
             }
             true
@@ -66,9 +65,14 @@ pub(super) fn read<'a>(element: ElementRef<'a>, apart: &dyn Fn(ElementRef<'a>) -
 }
 
 /// All text in an element, cleaned, nothing left out.
-pub(super) fn text_of(element: ElementRef<'_>) -> String {
+pub(super) fn text_of(element: Element<'_>) -> String {
     let mut line = Line::default();
-    element.text().for_each(|text| line.push(text));
+    element.walk(|visit| {
+        if let Visit::Text(text) = visit {
+            line.push(text);
+        }
+        true
+    });
     line.text
 }
 
@@ -79,16 +83,13 @@ pub(super) fn clean(text: &str) -> String {
     line.text
 }
 
-fn link_of(tag: &Element) -> Option<String> {
-    let href = (tag.name() == "a").then(|| tag.attr("href")).flatten()?;
+fn link_of(element: Element<'_>) -> Option<String> {
+    let href = (element.name() == "a").then(|| element.attribute("href")).flatten()?;
     Some(href.trim().to_owned()).filter(|href| !href.is_empty())
 }
 
 /// Whether the element is not shown: the `hidden` attribute, or its style.
-pub(super) fn is_hidden(tag: &Element) -> bool {
-    if tag.attrs.is_empty() {
-        return false;
-    }
+pub(super) fn is_hidden(element: Element<'_>) -> bool {
     let hidden = |style: &str| {
         style.split(';').filter_map(|rule| rule.split_once(':')).any(|(property, value)| {
             let is = |name: &str, word: &str| {
@@ -98,21 +99,24 @@ pub(super) fn is_hidden(tag: &Element) -> bool {
             is("display", "none") || is("visibility", "hidden")
         })
     };
-    tag.attr("hidden").is_some_and(|value| !value.eq_ignore_ascii_case("until-found"))
-        || tag.attr("style").is_some_and(hidden)
+    element.attributes().any(|(name, value)| match name {
+        "hidden" => !value.eq_ignore_ascii_case("until-found"),
+        "style" => hidden(value),
+        _ => false,
+    })
 }
 
 /// A mark that leads to a footnote: Wikipedia's class, a link within the page, or brackets.
-fn is_footnote(sup: ElementRef<'_>) -> bool {
-    if sup.value().classes().any(|class| class.eq_ignore_ascii_case("reference")) {
+fn is_footnote(sup: Element<'_>) -> bool {
+    if sup.classes().any(|class| class.eq_ignore_ascii_case("reference")) {
         return true;
     }
     let mark = text_of(sup);
     if mark.is_empty() || mark.chars().count() > LONGEST_MARK {
         return false;
     }
-    let leads_to_note = |inner: ElementRef<'_>| link_of(inner.value()).is_some_and(|href| href.starts_with('#'));
-    mark.starts_with('[') && mark.ends_with(']') || sup.descendent_elements().any(leads_to_note)
+    let leads_to_note = |inner: Element<'_>| link_of(inner).is_some_and(|href| href.starts_with('#'));
+    mark.starts_with('[') && mark.ends_with(']') || sup.descendants().any(leads_to_note)
 }
 
 /// Whether the text within an element is for readers.
@@ -162,51 +166,6 @@ fn stands_alone(name: &str) -> bool {
             | "summary"
             | "option"
     )
-}
-
-/// A step of a walk through an element.
-pub(super) enum Visit<'a> {
-    Text(&'a str),
-    Enter(ElementRef<'a>),
-    Leave(ElementRef<'a>),
-}
-
-/// Walks through what is in `root`, without recursion: pages are nested as deep as they like. An element whose visitor
-/// answers `false` when it is entered is left out, with all that is in it.
-pub(super) fn walk<'a>(root: ElementRef<'a>, visitor: &mut impl FnMut(Visit<'a>) -> bool) {
-    let mut next = root.first_child();
-    while let Some(mut node) = next {
-        let descend = match node.value() {
-            Node::Text(text) => {
-                visitor(Visit::Text(text));
-                false
-            }
-            Node::Element(_) => ElementRef::wrap(node).is_some_and(|element| visitor(Visit::Enter(element))),
-            Node::Fragment => true,
-            _ => false,
-        };
-        if descend && node.has_children() {
-            next = node.first_child();
-            continue;
-        }
-        if descend && let Some(element) = ElementRef::wrap(node) {
-            visitor(Visit::Leave(element));
-        }
-        next = loop {
-            if let Some(sibling) = node.next_sibling() {
-                break Some(sibling);
-            }
-            match node.parent() {
-                Some(parent) if parent.id() != root.id() => {
-                    if let Some(element) = ElementRef::wrap(parent) {
-                        visitor(Visit::Leave(element));
-                    }
-                    node = parent;
-                }
-                _ => break None,
-            }
-        };
-    }
 }
 
 /// A line of text that grows cleanly.
@@ -260,14 +219,14 @@ const fn is_invisible(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use scraper::{Html, Selector};
-
+    use super::super::{Document, Limits};
     use super::*;
 
     fn cell(html: &str) -> Cell {
-        let page = Html::parse_document(&format!("<table><tr><td>{html}</table>"));
-        let selector = Selector::parse("td").expect("a selector");
-        read(page.select(&selector).next().expect("a cell"), &|_| false)
+        let limits = Limits { depth: 10_000, ..Limits::default() };
+        let page = Document::parse(&format!("<table><tr><td>{html}</table>"), None, &limits).expect("a page");
+        let cell = page.tree.elements().find(|element| element.name() == "td").expect("a cell");
+        read(cell, |_| false)
     }
 
     #[test]
