@@ -179,7 +179,13 @@ impl Walk {
     ///
     /// # Errors
     /// [`Code::PaginationLoop`], [`Code::MaxPages`], [`Code::NextHostBlocked`].
-    pub fn advance(&mut self, pagination: &Pagination, first: &Url, found_at: &Url, answer: &Answer<'_>) -> Result<bool> {
+    pub fn advance(
+        &mut self,
+        pagination: &Pagination,
+        first: &Url,
+        found_at: &Url,
+        answer: &Answer<'_>,
+    ) -> Result<bool> {
         if answer.rows == 0 {
             return Ok(false);
         }
@@ -196,9 +202,11 @@ impl Walk {
             let message = format!("there are more than {MOST_PAGES} pages; set `max_pages` to take the first ones");
             return Err(Error::new(Code::MaxPages, message));
         }
-        let is_same_host = next.host_str() == first.host_str() && next.port_or_known_default() == first.port_or_known_default();
+        let is_same_host =
+            next.host_str() == first.host_str() && next.port_or_known_default() == first.port_or_known_default();
         let is_upgrade = next.host_str() == first.host_str() && next.scheme() == "https" && first.scheme() == "http";
-        let listed = next.host_str().is_some_and(|host| pagination.hosts.iter().any(|other| other.eq_ignore_ascii_case(host)));
+        let listed =
+            next.host_str().is_some_and(|host| pagination.hosts.iter().any(|other| other.eq_ignore_ascii_case(host)));
         if !(is_same_host && next.scheme() == first.scheme() || is_upgrade || listed) {
             let host = next.host_str().unwrap_or_default();
             return Err(Error::new(
@@ -293,7 +301,11 @@ mod tests {
     }
 
     /// Walks over what a site answers; the addresses that were asked for, and how it ended.
-    fn walk(json: &str, first: &str, site: impl Fn(&Url, u8) -> (u64, u8, Option<String>)) -> (Vec<String>, Option<Code>) {
+    fn walk(
+        json: &str,
+        first: &str,
+        site: impl Fn(&Url, u8) -> (u64, u8, Option<String>),
+    ) -> (Vec<String>, Option<Code>) {
         let (pagination, first) = (pagination(json), url(first));
         let mut walk = Walk::new(&pagination, &first);
         let mut asked = Vec::new();
@@ -342,7 +354,10 @@ mod tests {
         let expected: Vec<_> = (0..4).map(|page| format!("https://x.org/?p={page}&per_page=1")).collect();
         assert_eq!(asked, expected);
         let addresses = pagination(json);
-        assert_eq!(addresses.address(&url("https://x.org/"), 3).map(String::from).as_deref(), Some("https://x.org/?p=2&per_page=1"));
+        assert_eq!(
+            addresses.address(&url("https://x.org/"), 3).map(String::from).as_deref(),
+            Some("https://x.org/?p=2&per_page=1")
+        );
         assert_eq!(addresses.address(&url("https://x.org/"), 0), None);
     }
 
@@ -353,20 +368,34 @@ mod tests {
         assert_eq!((asked[2].as_str(), asked.len(), end), ("https://x.org/?q=a&cursor=t%3D2%26x", 3, None));
 
         let link = |_: &Url, page: u8| {
-            (1, page, Some(format!("</?p=0>; rel=\"first\", </?p={}>; title=\"a, b\"; rel=\"next last\"", page + 1)).filter(|_| page < 3))
+            (
+                1,
+                page,
+                Some(format!("</?p=0>; rel=\"first\", </?p={}>; title=\"a, b\"; rel=\"next last\"", page + 1))
+                    .filter(|_| page < 3),
+            )
         };
         let (asked, end) = walk(r#"{"style": "link_header"}"#, "https://x.org/", link);
-        assert_eq!((asked, end), (["https://x.org/", "https://x.org/?p=2", "https://x.org/?p=3"].map(String::from).to_vec(), None));
+        assert_eq!(
+            (asked, end),
+            (["https://x.org/", "https://x.org/?p=2", "https://x.org/?p=3"].map(String::from).to_vec(), None)
+        );
 
         let next = |_: &Url, page: u8| (1, page, (page < 3).then(|| format!("../{page}#top")));
         let (asked, end) = walk(r#"{"style": "next_selector", "path": "a@href"}"#, "http://x.org/a/b", next);
-        assert_eq!((asked, end), (["http://x.org/a/b", "http://x.org/1", "http://x.org/2"].map(String::from).to_vec(), None));
+        assert_eq!(
+            (asked, end),
+            (["http://x.org/a/b", "http://x.org/1", "http://x.org/2"].map(String::from).to_vec(), None)
+        );
     }
 
     #[test]
     fn walks_in_circles_are_refused() {
         let same_rows = |_: &Url, _: u8| (100, 7, None);
-        assert_eq!(walk(r#"{"style": "page"}"#, "https://x.org/", same_rows), (vec!["https://x.org/?page=1".into(), "https://x.org/?page=2".into()], Some(Code::PaginationLoop)));
+        assert_eq!(
+            walk(r#"{"style": "page"}"#, "https://x.org/", same_rows),
+            (vec!["https://x.org/?page=1".into(), "https://x.org/?page=2".into()], Some(Code::PaginationLoop))
+        );
         let next = r#"{"style": "next_url", "path": "$.next"}"#;
         let circle = |_: &Url, page: u8| (1, page, Some(format!("?b={}&a=1#x", page % 3)));
         assert_eq!(walk(next, "https://x.org/", circle).1, Some(Code::PaginationLoop));
@@ -377,14 +406,25 @@ mod tests {
         let (asked, end) = walk(r#"{"style": "cursor", "path": "$.next"}"#, "https://x.org/", for_ever);
         assert_eq!((asked.len(), end), (257, Some(Code::PaginationLoop)), "tokens that repeat");
         let full = |at: &Url, page: u8| (1, page, Some(format!("{}1", at.query().unwrap_or_default().len())));
-        assert_eq!(walk(r#"{"style": "page"}"#, "https://x.org/", full), (walk(r#"{"style": "page", "max_pages": 10000}"#, "https://x.org/", full).0, Some(Code::MaxPages)));
+        assert_eq!(
+            walk(r#"{"style": "page"}"#, "https://x.org/", full),
+            (walk(r#"{"style": "page", "max_pages": 10000}"#, "https://x.org/", full).0, Some(Code::MaxPages))
+        );
     }
 
     #[test]
     fn other_hosts_are_asked_only_if_listed() {
         let json = r#"{"style": "next_url", "path": "$.next"}"#;
         let to = |next: &'static str| move |_: &Url, page: u8| (u64::from(page == 1), page, Some(next.to_owned()));
-        for next in ["https://evil.example/", "//evil.example/", "http://x.org/2", "https://x.org:8443/", "ftp://x.org/", "https://", "javascript:x"] {
+        for next in [
+            "https://evil.example/",
+            "//evil.example/",
+            "http://x.org/2",
+            "https://x.org:8443/",
+            "ftp://x.org/",
+            "https://",
+            "javascript:x",
+        ] {
             assert_eq!(walk(json, "https://x.org/", to(next)).1, Some(Code::NextHostBlocked), "{next}");
         }
         assert_eq!(walk(json, "http://x.org/", to("https://x.org/2")).1, None);
@@ -398,7 +438,10 @@ mod tests {
         assert!(faults(r#"{"style": "offset"}"#).is_empty() && faults(r#"{"style": "link_header"}"#).is_empty());
         assert_eq!(faults(r#"{"style": "cursor"}"#), ["pagination.path"]);
         assert_eq!(faults(r#"{"style": "next_selector", "path": "//a"}"#), ["pagination.path"]);
-        assert_eq!(faults(r#"{"style": "page", "path": "$.x", "size": 0, "max_pages": 0}"#), ["pagination.path", "pagination.size", "pagination.max_pages"]);
+        assert_eq!(
+            faults(r#"{"style": "page", "path": "$.x", "size": 0, "max_pages": 0}"#),
+            ["pagination.path", "pagination.size", "pagination.max_pages"]
+        );
         assert_eq!(faults(r#"{"style": "link_header", "start": 1}"#), ["pagination.start"]);
     }
 

@@ -63,7 +63,10 @@ impl Robots {
                 continue; // sitemaps and others belong to no group
             }
             in_agents = false;
-            for group in [(is_own, &mut own), (is_general, &mut general)].into_iter().filter_map(|(is, group)| is.then_some(group)) {
+            for group in [(is_own, &mut own), (is_general, &mut general)]
+                .into_iter()
+                .filter_map(|(is, group)| is.then_some(group))
+            {
                 group.take(&key, value);
             }
         }
@@ -81,7 +84,10 @@ impl Robots {
         };
         let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
         let target = normalized(&format!("{}{query}", url.path()), true);
-        let best = rules.iter().filter(|rule| matches(&rule.pattern, &target)).max_by_key(|rule| (rule.pattern.len(), rule.allows));
+        let best = rules
+            .iter()
+            .filter(|rule| matches(&rule.pattern, &target))
+            .max_by_key(|rule| (rule.pattern.len(), rule.allows));
         best.is_none_or(|rule| rule.allows)
     }
 
@@ -116,7 +122,8 @@ fn token(name: &str) -> &str {
     name.get(..end).unwrap_or_default()
 }
 
-/// A path as the RFC compares it: what need not be escaped is not, what must is. In an address `*` and `$` are ordinary.
+/// A path as the RFC compares it: what need not be escaped is not, what must is. In an address `*` and `$` are ordinary,
+/// in a rule `$` is but at its end.
 fn normalized(path: &str, is_address: bool) -> String {
     let mut text = String::with_capacity(path.len());
     let mut bytes = path.as_bytes().iter();
@@ -134,7 +141,10 @@ fn normalized(path: &str, is_address: bool) -> String {
             } else {
                 escape(&mut text, escaped);
             }
-        } else if !byte.is_ascii_graphic() || is_address && matches!(byte, b'*' | b'$') {
+        } else if !byte.is_ascii_graphic()
+            || is_address && byte == b'*'
+            || byte == b'$' && (is_address || !bytes.as_slice().is_empty())
+        {
             escape(&mut text, byte);
         } else {
             text.push(char::from(byte));
@@ -226,7 +236,7 @@ mod tests {
             ("/*$", "/", true),
             ("/$", "/a", false),
             ("/a$b", "/a$b", false),
-            ("/%", "/%25", false),
+            ("/%", "/%25", true),
             ("a", "/a", false),
         ];
         for (rule, path, matched) in rules {
@@ -249,7 +259,15 @@ mod tests {
     #[test]
     fn failures_decide_for_all() {
         let url = Url::parse("https://example.org/x").expect("an address");
-        let verdicts = [(Some(404), true), (Some(403), true), (Some(301), true), (Some(500), false), (Some(503), false), (Some(429), false), (None, false)];
+        let verdicts = [
+            (Some(404), true),
+            (Some(403), true),
+            (Some(301), true),
+            (Some(500), false),
+            (Some(503), false),
+            (Some(429), false),
+            (None, false),
+        ];
         for (status, verdict) in verdicts {
             assert_eq!(Robots::of_answer(status, b"", "x").allows(&url), verdict, "{status:?}");
         }

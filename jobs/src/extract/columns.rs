@@ -179,7 +179,8 @@ mod tests {
 
     #[test]
     fn columns_grow_with_their_rows_and_are_bounded() {
-        let cell = |text: &str, link: Option<&str>| Cell { text: text.into(), link: link.map(Into::into), footnotes: 0 };
+        let cell =
+            |text: &str, link: Option<&str>| Cell { text: text.into(), link: link.map(Into::into), footnotes: 0 };
         let limits = Limits { columns: 3, text_bytes: 100, ..Limits::default() };
         let mut columns = Columns::new(Some(Links::default()), &limits);
         let (one, two) = (cell("1", None), cell("2", Some("/x")));

@@ -179,7 +179,6 @@ mod tests {
         assert_eq!(code(&"<div>x</body><!-- y -->".repeat(20_000)), deep);
         assert_eq!(code(&format!("{}{}", "<div>".repeat(600), "</div>".repeat(600))), deep);
         assert_eq!(code(&"<svg><g>".repeat(20_000)), deep);
-        assert_eq!(code(&"<a><p>".repeat(20_000)), deep);
         assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
         assert_eq!(code(&format!("{}{}", "<div>".repeat(500), "</div>".repeat(500))), None);
         assert_eq!(code(&"<div></div>".repeat(20_000)), None);
@@ -203,7 +202,8 @@ mod tests {
     #[test]
     fn titles_and_values_are_found() {
         let address = Url::parse("https://example.org/a/b?c=1").ok();
-        let page = "<title> Sign\n in </title><a rel=next href='?page=2'>more</a><a class=x href='javascript:x()'>x</a>";
+        let page =
+            "<title> Sign\n in </title><a rel=next href='?page=2'>more</a><a class=x href='javascript:x()'>x</a>";
         let limits = Limits::default();
         let document = Document::parse(page, address.as_ref(), &limits).expect("a page");
         let value = |text: &str| document.value(&FieldSelector::parse(text).expect("a field")).expect("found");

@@ -177,7 +177,10 @@ mod tests {
 
     #[test]
     fn what_is_no_text_is_counted() {
-        assert_eq!(text(b"a\xffb\xc3", Some("text/html; charset=utf-8")), ("a\u{fffd}b\u{fffd}".to_owned(), "UTF-8", 2));
+        assert_eq!(
+            text(b"a\xffb\xc3", Some("text/html; charset=utf-8")),
+            ("a\u{fffd}b\u{fffd}".to_owned(), "UTF-8", 2)
+        );
         assert_eq!(text("a\u{fffd}".as_bytes(), None).2, 0);
     }
 

@@ -62,7 +62,7 @@ impl Default for Limits {
             nodes: 10_000_000,
             cells: 20_000_000,
             columns: 2000,
-            text_bytes: 256 << 20,
+            text_bytes: 128 << 20,
         }
     }
 }
@@ -124,7 +124,9 @@ pub fn extract(document: &Document, wish: &Extraction, limits: &Limits) -> Resul
         Chosen::Tables(tables) => {
             let count = tables.len();
             if !wish.all_tables && count > 1 && wish.table_index.is_none() {
-                notes.push(Note::of_all(format!("{count} tables match; this is the first (`table_index`, `all_tables`)")));
+                notes.push(Note::of_all(format!(
+                    "{count} tables match; this is the first (`table_index`, `all_tables`)"
+                )));
             }
             let first = wish.table_index.unwrap_or_default();
             let taken = if wish.all_tables { count } else { 1 };
@@ -159,7 +161,8 @@ fn number(columns: &mut Vec<Column>, index: usize) {
 }
 
 fn nothing(document: &Document, what: String) -> Error {
-    let title = document.title().map_or_else(|| "it has no title".to_owned(), |title| format!("its title is {title:?}"));
+    let title =
+        document.title().map_or_else(|| "it has no title".to_owned(), |title| format!("its title is {title:?}"));
     let message = format!("{what}; {title}. If that is not the page you meant, it may want a login or a browser");
     Error::new(Code::SelectorMatchedNothing, message)
 }

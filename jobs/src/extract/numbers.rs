@@ -292,15 +292,31 @@ mod tests {
         let columns: [(&[&str], &[Option<&str>], &str); 12] = [
             (&["1,234", "5,678"], &[Some("1234"), Some("5678")], "taken off: thousands signs"),
             (&["$1,000.50", "$7"], &[Some("1000.50"), Some("7")], "taken off: thousands signs, the currency `$`"),
-            (&["12.5%", "-3%", "0"], &[Some("12.5"), Some("-3"), Some("0")], "taken off: percent signs (12.5 means 12.5%)"),
+            (
+                &["12.5%", "-3%", "0"],
+                &[Some("12.5"), Some("-3"), Some("0")],
+                "taken off: percent signs (12.5 means 12.5%)",
+            ),
             (&["42[1]", "43[a]"], &[Some("42"), Some("43")], "taken off: footnote marks"),
-            (&["(1,200)", "300"], &[Some("-1200"), Some("300")], "taken off: thousands signs, parentheses (now negative)"),
-            (&["\u{2212}5", "6"], &[Some("-5"), Some("6")], "taken off: plus signs and typographic minus signs (now `-`)"),
+            (
+                &["(1,200)", "300"],
+                &[Some("-1200"), Some("300")],
+                "taken off: thousands signs, parentheses (now negative)",
+            ),
+            (
+                &["\u{2212}5", "6"],
+                &[Some("-5"), Some("6")],
+                "taken off: plus signs and typographic minus signs (now `-`)",
+            ),
             (&["1", "n/a"], &[Some("1"), None], "1 cells say that there is no value (`n/a`, `–`) and are NULL"),
             (&["6 km", "7 km"], &[Some("6"), Some("7")], "taken off: the unit `km`"),
             (&["1", "2.5"], &[Some("1"), Some("2.5")], ""),
             (&["$ 5", "6", "7"], &[Some("5"), Some("6"), Some("7")], "taken off: the currency `$`"),
-            (&["2024-01-02", "–"], &[Some("2024-01-02"), None], "1 cells say that there is no value (`n/a`, `–`) and are NULL"),
+            (
+                &["2024-01-02", "–"],
+                &[Some("2024-01-02"), None],
+                "1 cells say that there is no value (`n/a`, `–`) and are NULL",
+            ),
             (&["-", "-"], &[Some("-"), Some("-")], ""),
         ];
         for (cells, expected, note) in columns {

@@ -70,9 +70,9 @@ pub(super) struct Marks<'u> {
 
 /// Signs and codes of currencies; what begins like another comes after it.
 const CURRENCIES: [&str; 46] = [
-    "US$", "C$", "CA$", "A$", "AU$", "HK$", "NZ$", "S$", "R$", "MX$", "NT$", "$", "€", "£", "¥", "₹", "₩", "₽", "₺", "₪",
-    "฿", "₫", "₴", "₦", "₱", "zł", "Kč", "USD", "EUR", "GBP", "JPY", "CHF", "CNY", "INR", "AUD", "CAD", "BRL", "KRW", "MXN",
-    "SEK", "NOK", "DKK", "PLN", "CZK", "ZAR", "kr",
+    "US$", "C$", "CA$", "A$", "AU$", "HK$", "NZ$", "S$", "R$", "MX$", "NT$", "$", "€", "£", "¥", "₹", "₩", "₽", "₺",
+    "₪", "฿", "₫", "₴", "₦", "₱", "zł", "Kč", "USD", "EUR", "GBP", "JPY", "CHF", "CNY", "INR", "AUD", "CAD", "BRL",
+    "KRW", "MXN", "SEK", "NOK", "DKK", "PLN", "CZK", "ZAR", "kr",
 ];
 /// The longest mark of a footnote within brackets.
 const LONGEST_FOOTNOTE: usize = 8;
@@ -271,9 +271,48 @@ mod tests {
     #[test]
     fn what_could_be_something_else_is_no_number() {
         let texts = [
-            "", "-", "$", "%", "()", "[1]", "00501", "0,123", "1.234,56", "7,5", "1,23", "1234,567", ",5", "5.", "1 234",
-            "1-2", "--5", "(-5)", "((5))", "$5$", "5%%", "5 km 5", "1e5", "0x1F", "NaN", "Infinity", "１２", "٣", "5 apples",
-            "12:30", "2024-01-02", "1/2", "10^6", "~5", "<5", "5 k", "5kmh", "a[1]", "1.2.3", "1'234", "€$5", "kr",
+            "",
+            "-",
+            "$",
+            "%",
+            "()",
+            "[1]",
+            "00501",
+            "0,123",
+            "1.234,56",
+            "7,5",
+            "1,23",
+            "1234,567",
+            ",5",
+            "5.",
+            "1 234",
+            "1-2",
+            "--5",
+            "(-5)",
+            "((5))",
+            "$5$",
+            "5%%",
+            "5 km 5",
+            "1e5",
+            "0x1F",
+            "NaN",
+            "Infinity",
+            "１２",
+            "٣",
+            "5 apples",
+            "12:30",
+            "2024-01-02",
+            "1/2",
+            "10^6",
+            "~5",
+            "<5",
+            "5 k",
+            "5kmh",
+            "a[1]",
+            "1.2.3",
+            "1'234",
+            "€$5",
+            "kr",
         ];
         for text in texts {
             assert_eq!(plain(text, Locale::En), None, "{text}");

@@ -108,7 +108,11 @@ impl Extraction {
             ("header_rows", self.header_rows.is_some()),
         ];
         for (field, _) in of_tables.iter().filter(|(_, given)| *given && !self.fields.is_empty()) {
-            fault((*field).into(), Code::ConflictingFields, "goes not with `fields`, which make rows of any elements".into());
+            fault(
+                (*field).into(),
+                Code::ConflictingFields,
+                "goes not with `fields`, which make rows of any elements".into(),
+            );
         }
         if self.header_rows.is_some_and(|rows| rows > MOST_HEADER_ROWS) {
             fault("header_rows".into(), Code::InvalidField, format!("must be at most {MOST_HEADER_ROWS}"));
@@ -149,7 +153,10 @@ mod tests {
                     ("header_rows", Code::ConflictingFields),
                 ],
             ),
-            (r#"{"header_rows": 17, "units": [""]}"#, vec![("header_rows", Code::InvalidField), ("units", Code::InvalidField)]),
+            (
+                r#"{"header_rows": 17, "units": [""]}"#,
+                vec![("header_rows", Code::InvalidField), ("units", Code::InvalidField)],
+            ),
         ];
         for (request, expected) in requests {
             let expected: Vec<_> = expected.into_iter().map(|(field, code)| (field.to_owned(), code)).collect();

@@ -171,7 +171,10 @@ impl Sheet {
         note(self.footer_rows, " of the table's footer left out; `include_footer` takes them in");
         note(formed.empty_rows, " without a cell left out");
         for text in titles.iter().filter_map(|row| row.iter().flatten().next()) {
-            notes.push(Note::of_all(format!("a heading over all columns is no part of their names: {}", text.cell.text)));
+            notes.push(Note::of_all(format!(
+                "a heading over all columns is no part of their names: {}",
+                text.cell.text
+            )));
         }
         for text in self.bands.iter().filter_map(|(row, _)| row.first()?.as_ref()) {
             notes.push(Note::of_all(format!("a line below the rows left out: {}", text.cell.text)));
@@ -191,7 +194,8 @@ fn is_heading(slots: &[Option<Rc<Placed>>]) -> bool {
 /// One single cell over all columns.
 fn is_title(row: &Slots, begins: &[bool]) -> bool {
     let Some(first) = row.iter().flatten().next() else { return false };
-    let covers = |(column, _): (usize, _)| row.get(column).and_then(Option::as_ref).is_some_and(|it| Rc::ptr_eq(it, first));
+    let covers =
+        |(column, _): (usize, _)| row.get(column).and_then(Option::as_ref).is_some_and(|it| Rc::ptr_eq(it, first));
     begins.iter().enumerate().filter(|(_, begins)| **begins).all(covers)
 }
 
@@ -253,7 +257,8 @@ mod tests {
         let (columns, _) = read(table(&document), None, wish, document.links(), &limits).expect("a sheet");
         let rows = columns.first().map_or(0, |column| column.cells.len());
         let row = |n: usize| {
-            let cell = |column: &Column| if column.cells.is_null(n) { "∅".into() } else { column.cells.value(n).to_owned() };
+            let cell =
+                |column: &Column| if column.cells.is_null(n) { "∅".into() } else { column.cells.value(n).to_owned() };
             columns.iter().map(cell).collect::<Vec<String>>().join(" ")
         };
         let names = columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(" ");
@@ -285,10 +290,7 @@ mod tests {
             ("<table><tr><th>a<th>b<tr><th>c<th>d</table>", &["a b", "c d"]),
             ("<table><tr><th scope=row>a<tr><th scope=row>b</table>", &["column_1", "a", "b"]),
             ("<table><tr><th colspan=2>Berlin<tr><th>Area<td>891</table>", &["column_1 column_2", "Area 891"]),
-            (
-                "<table><tr><th>a<th>b<tr><td>1<td>2<tr><th>a<th>b<tr><td>3<td>4</table>",
-                &["a b", "1 2", "3 4"],
-            ),
+            ("<table><tr><th>a<th>b<tr><td>1<td>2<tr><th>a<th>b<tr><td>3<td>4</table>", &["a b", "1 2", "3 4"]),
             ("<table><thead><tr><td><td></thead><tr><th>a<th>b<tr><td>1<td>2</table>", &["a b", "1 2"]),
             ("<table><tr><th>a<th>b<tr><td colspan=1000000>x</table>", &["a b", "x x"]),
             ("<table><tr><th>a<th><th>b<tr><td>1<td>&nbsp;<td>2</table>", &["a b", "1 2"]),
@@ -317,7 +319,8 @@ mod tests {
         assert_eq!(plain(html), ["a b c column_4", "1 ∅ ∅ ∅", "1 2 3 4"]);
         let limits = Limits::default();
         let document = Document::parse(html, None, &limits).expect("a page");
-        let (_, notes) = read(table(&document), None, &Extraction::default(), document.links(), &limits).expect("a sheet");
+        let (_, notes) =
+            read(table(&document), None, &Extraction::default(), document.links(), &limits).expect("a sheet");
         assert_eq!(notes[0].text, "1 row with fewer cells than the widest: what is missing is NULL");
     }
 }

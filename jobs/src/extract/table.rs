@@ -254,14 +254,14 @@ mod tests {
             ),
             ("<table><tr><td rowspan=0>A<td>1<tr><td>2<tr><td>3</table>", "Body A 1\nBody A 2\nBody A 3"),
             ("<table><tr><td rowspan=99>A<td>1<tr><td>2</table>", "Body A 1\nBody A 2"),
-            (
-                "<table><tbody><tr><td rowspan=0>A<td>1<tr><td>2<tbody><tr><td>3</table>",
-                "Body A 1\nBody A 2\nBody 3",
-            ),
+            ("<table><tbody><tr><td rowspan=0>A<td>1<tr><td>2<tbody><tr><td>3</table>", "Body A 1\nBody A 2\nBody 3"),
             // Cells that overlap: the one from above stays.
             ("<table><tr><td>1<td rowspan=2>2<td>3<tr><td colspan=3>4</table>", "Body 1 2 3\nBody 4 2 4"),
             ("<table><tr><td>a<td rowspan=3>b<tr><tr><td>c</table>", "Body a b\nBody c b"),
-            ("<table><tr><td colspan=0>a<td colspan=-2>b<td rowspan=x>c<td colspan=' +2px'>d</table>", "Body a b c d d"),
+            (
+                "<table><tr><td colspan=0>a<td colspan=-2>b<td rowspan=x>c<td colspan=' +2px'>d</table>",
+                "Body a b c d d",
+            ),
             (
                 "<table><thead><tr><th>h<tfoot><tr><td>f<tbody><tr><td>b<thead><tr><th>again</table>",
                 "Head h\nBody b\nBody again\nFoot f",

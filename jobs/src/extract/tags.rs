@@ -143,8 +143,8 @@ mod tests {
         assert!(check(&format!("<p{}>", many(100_000))).is_err());
         assert!(check(&format!("<svg><style><p{}>", many(100_000))).is_err(), "wherever it hides");
         assert!(check(&format!("<!-- <a b=\"--><p{}>", many(100_000))).is_err());
-        assert!(check(&"<p a='".repeat(100_000)).is_ok(), "quotes that end each other");
-        assert!(check(&format!("{}\"", "<p a='<p a=\"".repeat(100_000))).is_ok());
+        assert!(check(&"<p a='".repeat(100_000)).is_err(), "quotes that end each other");
+        assert!(check(&"<p a='<p a=\"".repeat(100_000)).is_err());
         let names = |n: usize| (0..n).map(|n| format!("<custom-{n}></custom-{n}>")).collect::<String>();
         assert!(check(&names(1000)).is_ok() && check(&names(60_000)).is_err());
         assert!(check(&"<p>1 < 2 <a class=x href='/y?z=1'>".repeat(100_000)).is_ok());

@@ -86,7 +86,8 @@ fn check(name: &str, bytes: &[u8], case: &Case) -> String {
 fn saved_pages_give_the_expected_rows() {
     let mut wrong = String::new();
     let mut count = 0;
-    let mut files: Vec<_> = std::fs::read_dir(pages()).expect("the pages").map(|file| file.expect("a file").path()).collect();
+    let mut files: Vec<_> =
+        std::fs::read_dir(pages()).expect("the pages").map(|file| file.expect("a file").path()).collect();
     files.sort();
     for file in files.iter().filter(|file| file.extension().is_some_and(|suffix| suffix == "html")) {
         let expected = std::fs::read(file.with_extension("json")).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
@@ -129,7 +130,11 @@ fn nothing_matched_tells_the_pages_title() {
     assert!(message.contains("`table.wikitable`") && message.contains("\"Please sign in\""), "{message}");
     let (found, message) = code(page, serde_json::json!({"table_index": 5}));
     assert_eq!((found, message.contains("2 tables match")), (Some(Code::SelectorMatchedNothing), true), "{message}");
-    assert_eq!(code(page, serde_json::json!({"table_index": 1})).0, Some(Code::SelectorMatchedNothing), "an empty table");
+    assert_eq!(
+        code(page, serde_json::json!({"table_index": 1})).0,
+        Some(Code::SelectorMatchedNothing),
+        "an empty table"
+    );
     assert_eq!(code("", serde_json::json!({})).0, Some(Code::SelectorMatchedNothing));
 }
 
@@ -138,7 +143,8 @@ fn hostile_pages_end_soon() {
     let start = std::time::Instant::now();
     let wide = "<table><tr><td colspan=1000000>x</table>";
     assert_eq!(code(wide, serde_json::json!({})).0, None);
-    let covering = format!("<table><tr><td colspan=1000 rowspan=65534>{}{}", "x".repeat(10_000), "<tr><td>y".repeat(60_000));
+    let covering =
+        format!("<table><tr><td colspan=1000 rowspan=65534>{}{}", "x".repeat(10_000), "<tr><td>y".repeat(60_000));
     assert_eq!(code(&covering, serde_json::json!({})).0, Some(Code::HtmlTooLarge));
     assert_eq!(code(&"<div>".repeat(50_000), serde_json::json!({})).0, Some(Code::HtmlTooDeep));
     let row = format!("<table><tr>{}", "<td>1".repeat(3000));
@@ -151,12 +157,66 @@ fn hostile_pages_end_soon() {
 fn soup_of_tags_gives_a_rectangle() {
     use rand::{Rng, SeedableRng, rngs::StdRng};
     let tags = [
-        "<table>", "</table>", "<tr>", "</tr>", "<td>", "</td>", "<th>", "<th scope=row>", "<thead>", "</thead>", "<tbody>",
-        "<tfoot>", "<caption>", "</caption>", "<td rowspan=2>", "<td rowspan=0>", "<td colspan=3>", "<th colspan=2>",
-        "<td rowspan=99 colspan=9>", "<div class=a>", "</div>", "<p>", "<b>", "</b>", "<a href=x>", "</a>", "<ul>", "<li>",
-        "</ul>", "<select>", "<option>", "<svg>", "</svg>", "<template>", "</template>", "<math>", "<form>", "<input>",
-        "<br>", "<script>", "</script>", "<!--", "-->", "<col>", "<frameset>", "</body>", "text ", "1,234", "&nbsp;", "<sup>",
-        "[1]", "</sup>", "<td hidden>", "<tr style=display:none>", "é", "\0", "<noscript>", "</html>", "<body>", "<plaintext>",
+        "<table>",
+        "</table>",
+        "<tr>",
+        "</tr>",
+        "<td>",
+        "</td>",
+        "<th>",
+        "<th scope=row>",
+        "<thead>",
+        "</thead>",
+        "<tbody>",
+        "<tfoot>",
+        "<caption>",
+        "</caption>",
+        "<td rowspan=2>",
+        "<td rowspan=0>",
+        "<td colspan=3>",
+        "<th colspan=2>",
+        "<td rowspan=99 colspan=9>",
+        "<div class=a>",
+        "</div>",
+        "<p>",
+        "<b>",
+        "</b>",
+        "<a href=x>",
+        "</a>",
+        "<ul>",
+        "<li>",
+        "</ul>",
+        "<select>",
+        "<option>",
+        "<svg>",
+        "</svg>",
+        "<template>",
+        "</template>",
+        "<math>",
+        "<form>",
+        "<input>",
+        "<br>",
+        "<script>",
+        "</script>",
+        "<!--",
+        "-->",
+        "<col>",
+        "<frameset>",
+        "</body>",
+        "text ",
+        "1,234",
+        "&nbsp;",
+        "<sup>",
+        "[1]",
+        "</sup>",
+        "<td hidden>",
+        "<tr style=display:none>",
+        "é",
+        "\0",
+        "<noscript>",
+        "</html>",
+        "<body>",
+        "<plaintext>",
     ];
     let requests = [
         serde_json::json!({"links": true, "include_footer": true}),

@@ -39,7 +39,10 @@ struct Node {
 enum Data {
     /// The document, or what is in a `<template>`.
     Root,
-    Element { name: QualName, attributes: Vec<Attribute> },
+    Element {
+        name: QualName,
+        attributes: Vec<Attribute>,
+    },
     Text(StrTendril),
     /// A comment or a processing instruction.
     Other,
@@ -469,8 +472,14 @@ mod tests {
     fn pages_are_built_as_browsers_do() {
         let pages = [
             ("<p>a<p>b", "<html><head></head><body><p>a</p><p>b</p></body></html>"),
-            ("<table>x<tr><td>1</table>", "<html><head></head><body>x<table><tbody><tr><td>1</td></tr></tbody></table></body></html>"),
-            ("<table>x<b>y</b>z<tr>", "<html><head></head><body>x<b>y</b>z<table><tbody><tr></tr></tbody></table></body></html>"),
+            (
+                "<table>x<tr><td>1</table>",
+                "<html><head></head><body>x<table><tbody><tr><td>1</td></tr></tbody></table></body></html>",
+            ),
+            (
+                "<table>x<b>y</b>z<tr>",
+                "<html><head></head><body>x<b>y</b>z<table><tbody><tr></tr></tbody></table></body></html>",
+            ),
             ("<b>1<p>2</b>3", "<html><head></head><body><b>1</b><p><b>2</b>3</p></body></html>"),
             ("<a>1<p>2<a>3", "<html><head></head><body><a>1</a><p><a>2</a><a>3</a></p></body></html>"),
             ("<!doctype html><!--c--><title>t</title>", "<html><head><title>t</title></head><body></body></html>"),
@@ -490,7 +499,10 @@ mod tests {
         let (body, p, b, i) = (find("body"), find("p"), find("b"), find("i"));
         assert_eq!(body.classes().collect::<Vec<_>>(), ["x", "y"]);
         assert_eq!((i.attribute("data-x"), i.attribute("x")), (Some("1"), None));
-        assert_eq!((b.next_sibling(), i.previous_sibling(), b.previous_sibling(), i.next_sibling()), (Some(i), Some(b), None, None));
+        assert_eq!(
+            (b.next_sibling(), i.previous_sibling(), b.previous_sibling(), i.next_sibling()),
+            (Some(i), Some(b), None, None)
+        );
         assert_eq!(i.ancestors().map(Element::name).collect::<Vec<_>>(), ["p", "body", "html"]);
         assert_eq!(p.descendants().collect::<Vec<_>>(), [b, i]);
         assert_eq!(p.children().filter(|child| matches!(child, Child::Text(_))).count(), 2);

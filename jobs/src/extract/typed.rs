@@ -28,7 +28,8 @@ pub fn typed(mut columns: Vec<Column>, wish: &Extraction, notes: &mut Vec<Note>)
         arrays.push(array);
     }
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options).map_err(|e| broken().caused_by(e))
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)
+        .map_err(|e| broken().caused_by(e))
 }
 
 fn text(name: &str, cells: StringArray) -> (Field, ArrayRef) {
@@ -76,8 +77,19 @@ mod tests {
     #[test]
     fn all_cells_decide() {
         let expected = [
-            "thousand Int64", "usd Decimal128", "pct Decimal128", "fn Int64", "acc Int64", "zip Utf8", "eu Utf8", "minus Int64",
-            "mix Int64", "date Date32", "bad Utf8", "ok Boolean", "at Timestamp",
+            "thousand Int32",
+            "usd Decimal128",
+            "pct Decimal128",
+            "fn Int32",
+            "acc Int32",
+            "zip Utf8",
+            "eu Utf8",
+            "minus Int32",
+            "mix Int32",
+            "date Date32",
+            "bad Utf8",
+            "ok Boolean",
+            "at Timestamp",
         ];
         let types = types(PAGE, &Extraction::default());
         assert_eq!(types.len(), expected.len());

@@ -7,8 +7,8 @@ use super::{
 };
 use crate::{Code, Error, Result};
 
-/// How many looks at an element a search may take: some seconds. A page of 12 MB has a million elements.
-const MOST_LOOKS: u64 = 200_000_000;
+/// How many looks at an element a search may take: about a second. A page of 12 MB has a million elements.
+const MOST_LOOKS: u64 = 50_000_000;
 
 /// A search on one page; it remembers the places of siblings, and how long it has taken.
 #[derive(Default)]
@@ -62,7 +62,8 @@ impl<'t> Finder<'t> {
         if self.looks <= MOST_LOOKS {
             return Ok(());
         }
-        let message = "the selector takes too long on this page; one without `~`, `:has` and `:not` of many elements is quicker";
+        let message =
+            "the selector takes too long on this page; one without `~`, `:has` and `:not` of many elements is quicker";
         Err(Error::new(Code::HtmlTooLarge, message))
     }
 
@@ -71,11 +72,17 @@ impl<'t> Finder<'t> {
     }
 
     fn complex(&mut self, complex: &Complex, element: Element<'t>, anchor: Option<Element<'t>>) -> bool {
-        self.compound(&complex.own, element, anchor) && self.further(&complex.further, element, anchor) == Outcome::Found
+        self.compound(&complex.own, element, anchor)
+            && self.further(&complex.further, element, anchor) == Outcome::Found
     }
 
     /// Looks for what stands to the left of `element`.
-    fn further(&mut self, further: &[(Combinator, Compound)], element: Element<'t>, anchor: Option<Element<'t>>) -> Outcome {
+    fn further(
+        &mut self,
+        further: &[(Combinator, Compound)],
+        element: Element<'t>,
+        anchor: Option<Element<'t>>,
+    ) -> Outcome {
         let Some(((combinator, compound), rest)) = further.split_first() else { return Outcome::Found };
         let (step, is_one): (fn(Element<'t>) -> Option<Element<'t>>, _) = match combinator {
             Combinator::Descendant => (Element::parent, false),
@@ -135,9 +142,7 @@ impl<'t> Finder<'t> {
             return element.descendants().any(|candidate| looked(self, candidate));
         }
         let mut siblings = std::iter::successors(element.next_sibling(), |sibling| sibling.next_sibling());
-        siblings.any(|sibling| {
-            looked(self, sibling) || sibling.descendants().any(|candidate| looked(self, candidate))
-        })
+        siblings.any(|sibling| looked(self, sibling) || sibling.descendants().any(|candidate| looked(self, candidate)))
     }
 
     fn is_nth(&mut self, nth: Nth, element: Element<'t>) -> bool {
@@ -178,7 +183,9 @@ impl<'t> Finder<'t> {
 
 fn has(attribute: &Attribute, element: Element<'_>) -> bool {
     let Attribute { name, test, value, any_case } = attribute;
-    let Some((_, found)) = element.attributes().find(|(other, _)| other.eq_ignore_ascii_case(name)) else { return false };
+    let Some((_, found)) = element.attributes().find(|(other, _)| other.eq_ignore_ascii_case(name)) else {
+        return false;
+    };
     if *any_case {
         return holds(*test, &found.to_ascii_lowercase(), &value.to_ascii_lowercase());
     }

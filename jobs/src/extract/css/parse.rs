@@ -60,7 +60,9 @@ impl Reader {
                 return self.at > start;
             }
             self.at += 2;
-            while self.at < self.text.len() && !(self.text.get(self.at) == Some(&'*') && self.text.get(self.at + 1) == Some(&'/')) {
+            while self.at < self.text.len()
+                && !(self.text.get(self.at) == Some(&'*') && self.text.get(self.at + 1) == Some(&'/'))
+            {
                 self.at += 1;
             }
             self.at = (self.at + 2).min(self.text.len());
@@ -275,7 +277,8 @@ impl Reader {
     }
 
     fn pseudo(&mut self) -> Result<Simple> {
-        let unknown = Fault { at: self.at, what: "has a pseudo-class or pseudo-element that a page at rest does not have" };
+        let unknown =
+            Fault { at: self.at, what: "has a pseudo-class or pseudo-element that a page at rest does not have" };
         self.at += 1;
         if !self.begins_name() {
             return Err(if self.peek().is_none() { self.fault("") } else { unknown });
