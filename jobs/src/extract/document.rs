@@ -16,6 +16,8 @@ use crate::{Code, Error, Result};
 
 /// The bytes that are parsed between two looks at the tree.
 const STRIDE: usize = 2048;
+/// The bytes of a page of little but tables for each node of its tree.
+const BYTES_PER_NODE: usize = 9;
 /// The elements that every page has, whatever its length.
 const IMPLIED_NODES: usize = 1000;
 
@@ -77,7 +79,7 @@ fn grow(page: &str, limits: &Limits) -> Result<Tree> {
         tree_builder: TreeBuilderOpts { scripting_enabled: false, ..TreeBuilderOpts::default() },
         ..ParseOpts::default()
     };
-    let mut parser = parse_document(Builder::new(), options);
+    let mut parser = parse_document(Builder::new(page.len() / BYTES_PER_NODE), options);
     let (mut fed, mut seen) = (0, 0);
     while fed < page.len() {
         let end = page.ceil_char_boundary((fed + STRIDE).min(page.len()));

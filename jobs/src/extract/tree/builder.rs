@@ -16,8 +16,9 @@ use super::{DOCUMENT, Data, NONE, Node, Tree};
 pub(in super::super) struct Builder(RefCell<Tree>);
 
 impl Builder {
-    pub(in super::super) fn new() -> Self {
-        Self(RefCell::new(Tree::new()))
+    /// With room for so many nodes.
+    pub(in super::super) fn new(nodes: usize) -> Self {
+        Self(RefCell::new(Tree::new(nodes)))
     }
 
     /// The tree as far as it has grown.

@@ -47,9 +47,9 @@ enum Data {
 }
 
 impl Tree {
-    fn new() -> Self {
+    fn new(nodes: usize) -> Self {
         let nameless = QualName::new(None, Namespace::default(), LocalName::default());
-        let mut tree = Self { nodes: Vec::new(), nameless };
+        let mut tree = Self { nodes: Vec::with_capacity(nodes), nameless };
         tree.add(Data::Root);
         tree
     }
@@ -342,7 +342,7 @@ mod tests {
     use super::*;
 
     fn tree(page: &str) -> Tree {
-        parse_document(Builder::new(), ParseOpts::default()).one(page)
+        parse_document(Builder::new(1), ParseOpts::default()).one(page)
     }
 
     /// The tree as text, as the parser's own tests write it.
