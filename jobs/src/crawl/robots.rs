@@ -2,7 +2,7 @@
 //!
 //! Our own, as the crates that read it compile a regular expression for each rule, which a hostile file can make many of;
 //! here a file costs what it is long.
-use memchr::memmem;
+use memchr::{memmem, memrchr2};
 use url::Url;
 
 /// How much of the file is read, by the RFC's least.
@@ -42,7 +42,7 @@ impl Robots {
     /// those of `*` are.
     #[must_use]
     pub fn parse(body: &[u8], agent: &str) -> Self {
-        let body = body.get(..MOST_BYTES).unwrap_or(body);
+        let body = whole_lines(body);
         let text = String::from_utf8_lossy(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body));
         let (mut own, mut general) = (Group::default(), Group::default());
         let (mut is_own, mut is_general, mut in_agents, mut named) = (false, false, false, false);
@@ -114,6 +114,12 @@ impl Group {
             self.rules.push(Rule { allows: key == "allow", pattern: normalized(value, false) });
         }
     }
+}
+
+/// What is read of a file. Half a rule is another rule: of `Disallow: /*.gif` cut short, `/` would forbid everything.
+fn whole_lines(body: &[u8]) -> &[u8] {
+    let Some(start) = body.get(..MOST_BYTES).filter(|start| start.len() < body.len()) else { return body };
+    memrchr2(b'\r', b'\n', start).and_then(|end| start.get(..end)).unwrap_or_default()
 }
 
 /// The product's token: what stands before a version.
@@ -235,7 +241,8 @@ mod tests {
             ("/*/x/*y$", "/a/x/yz", false),
             ("/*$", "/", true),
             ("/$", "/a", false),
-            ("/a$b", "/a$b", false),
+            ("/a$b", "/a$b", true),
+            ("/a$b", "/a", false),
             ("/%", "/%25", true),
             ("a", "/a", false),
         ];
@@ -253,7 +260,10 @@ mod tests {
         let junk: Vec<u8> = (0..200_000_u32).map(|n| (n % 251) as u8).collect();
         assert!(Robots::parse(&junk, "x").allows(&Url::parse("https://x/").expect("an address")));
         let many = format!("user-agent: *\n{}", "disallow: /*a*a*a*a*a*a*b$\n".repeat(30_000));
-        assert!(allows(&many, "x", &format!("/{}", "a".repeat(2000))));
+        assert!(allows(&many, "x", &format!("/{}", "a".repeat(2000))), "the rule that is cut in two is none");
+        assert!(!allows(&many, "x", "/aaaaaab"));
+        let endless = format!("user-agent: *\ndisallow: /{}", "a".repeat(MOST_BYTES));
+        assert!(allows(&endless, "x", "/a"));
     }
 
     #[test]

@@ -122,7 +122,9 @@ mod tests {
         let tags = [
             ("<p>", 0),
             ("<p a b=1 c = '>' d=\"x y\"e/f>g", 6),
-            ("<p =a =>", 2),
+            // After a blank a `=` still belongs to the name before it; after a `/` it begins one.
+            ("<p =a =>", 1),
+            ("<p =a /=>", 2),
             ("<p/>", 0),
             ("<p a=b/c>", 1),
             ("<p a='unfinished > <b>", 1),
