@@ -61,9 +61,9 @@ impl Document {
     ///
     /// # Errors
     /// [`Code::HtmlTooLarge`] if the search takes too long.
-    pub fn value(&self, field: &FieldSelector) -> Result<Option<String>> {
+    pub fn value(&self, field: &FieldSelector, limits: &Limits) -> Result<Option<String>> {
         let Some(root) = self.tree.root() else { return Ok(None) };
-        let found = field.find(root, &mut Finder::default())?;
+        let found = field.find(root, &mut Finder::new(limits.looks))?;
         Ok(found.and_then(|element| self.links.value(element, field.attribute.as_deref())))
     }
 
@@ -208,7 +208,7 @@ mod tests {
             "<title> Sign\n in </title><a rel=next href='?page=2'>more</a><a class=x href='javascript:x()'>x</a>";
         let limits = Limits::default();
         let document = Document::parse(page, address.as_ref(), &limits).expect("a page");
-        let value = |text: &str| document.value(&FieldSelector::parse(text).expect("a field")).expect("found");
+        let value = |text: &str| document.value(&FieldSelector::parse(text).expect("a field"), &limits).expect("found");
         assert_eq!(document.title().as_deref(), Some("Sign in"));
         assert_eq!(value("a[rel=next]@href").as_deref(), Some("https://example.org/a/b?page=2"));
         assert_eq!(value("a[rel=next]").as_deref(), Some("more"));
@@ -216,7 +216,8 @@ mod tests {
         assert_eq!(value("a.y@href"), None);
         let page = format!("<base href='//cdn.example.org/d/'>{page}");
         let document = Document::parse(&page, address.as_ref(), &limits).expect("a page");
-        let value = document.value(&FieldSelector::parse("a[rel=next]@href").expect("a field")).expect("found");
+        let value =
+            document.value(&FieldSelector::parse("a[rel=next]@href").expect("a field"), &limits).expect("found");
         assert_eq!(value.as_deref(), Some("https://cdn.example.org/d/?page=2"));
     }
 }

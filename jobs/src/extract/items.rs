@@ -23,7 +23,7 @@ pub(super) fn read(
     if !wish.fields.is_empty() {
         let fields = parsed(wish)?;
         records.begin(fields.iter().map(|(name, _)| name.as_str()));
-        let mut finder = Finder::default();
+        let mut finder = Finder::new(limits.looks);
         for item in matched {
             let mut row = Vec::with_capacity(fields.len());
             for (name, field) in &fields {

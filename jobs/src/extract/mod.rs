@@ -51,6 +51,9 @@ pub struct Limits {
     pub columns: usize,
     /// The bytes of all cells' text.
     pub text_bytes: usize,
+    /// Looks at an element that the search by a selector, or by all fields of all items, takes; 50 million are about a
+    /// second.
+    pub looks: u64,
 }
 
 impl Default for Limits {
@@ -63,6 +66,7 @@ impl Default for Limits {
             cells: 20_000_000,
             columns: 2000,
             text_bytes: 128 << 20,
+            looks: 50_000_000,
         }
     }
 }
@@ -109,7 +113,7 @@ pub struct Extracted {
 pub fn extract(document: &Document, wish: &Extraction, limits: &Limits) -> Result<Extracted> {
     let text = wish.selector.as_deref().unwrap_or(choose::DEFAULT);
     let selector = Selector::parse(text).map_err(|fault| Error::field("selector", Code::InvalidSelector, fault))?;
-    let matched = selector.select(&document.tree)?;
+    let matched = selector.select(&document.tree, limits)?;
     if matched.is_empty() {
         return Err(nothing(document, format!("nothing on the page matches `{text}`")));
     }

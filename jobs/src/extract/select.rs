@@ -1,5 +1,6 @@
 //! Selectors of a request: checked when it is made, with a message that says what is wrong and where.
 use super::{
+    Limits,
     css::{self, Finder},
     tree::{Element, Tree},
 };
@@ -34,8 +35,8 @@ impl Selector {
     ///
     /// # Errors
     /// [`crate::Code::HtmlTooLarge`] if that takes too long.
-    pub(super) fn select<'t>(&self, tree: &'t Tree) -> Found<Vec<Element<'t>>> {
-        Finder::default().all(&self.0, tree)
+    pub(super) fn select<'t>(&self, tree: &'t Tree, limits: &Limits) -> Found<Vec<Element<'t>>> {
+        Finder::new(limits.looks).all(&self.0, tree)
     }
 }
 
@@ -124,7 +125,7 @@ fn foreign(text: &str) -> Option<String> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::{Document, Limits, text::text_of};
+    use super::super::{Document, text::text_of};
     use super::*;
 
     fn fault(text: &str) -> String {
@@ -137,7 +138,7 @@ mod tests {
 
     fn found(page: &Document, selector: &str) -> Vec<String> {
         let selector = Selector::parse(selector).unwrap_or_else(|e| panic!("{selector} {e}"));
-        selector.select(&page.tree).expect("found").into_iter().map(text_of).collect()
+        selector.select(&page.tree, &Limits::default()).expect("found").into_iter().map(text_of).collect()
     }
 
     #[test]
@@ -228,15 +229,20 @@ mod tests {
 
     #[test]
     fn searches_that_take_too_long_end() {
-        let html = format!("<ul>{}</ul>", "<li></li>".repeat(12_000));
+        let html = format!("<ul>{}</ul>", "<li></li>".repeat(4000));
+        let limits = Limits { looks: 300_000, ..Limits::default() };
         let page = page(&html);
         let selector = Selector::parse("li.x ~ li").expect("a selector");
-        let code = selector.select(&page.tree).map(|_| ()).map_err(|e| e.code());
+        let code = selector.select(&page.tree, &limits).map(|_| ()).map_err(|e| e.code());
         assert_eq!(code, Err(crate::Code::HtmlTooLarge));
-        assert_eq!(found(&page, "li:nth-child(11999)").len(), 1, "places are counted once");
+        let places = Selector::parse("li:nth-child(3999)").expect("a selector");
+        let places = places.select(&page.tree, &limits).map(|found| found.len());
+        assert_eq!(places.map_err(|e| e.code()), Ok(1), "places are counted once");
         let deep = format!("{}x{}", "<div>".repeat(500), "</div>".repeat(500));
         let deep = Document::parse(&deep, None, &Limits::default()).expect("a page");
-        assert!(found(&deep, "i div div div div div div").is_empty(), "what no ancestor is, is not looked for again");
+        let nested = Selector::parse("i div div div div div div").expect("a selector");
+        let nested = nested.select(&deep.tree, &limits).map(|found| found.len());
+        assert_eq!(nested.map_err(|e| e.code()), Ok(0), "what no ancestor is, is not looked for again");
     }
 
     #[test]
@@ -245,7 +251,7 @@ mod tests {
         let item = page.tree.elements().find(|element| element.name() == "div").expect("the item");
         let found = |text: &str| {
             let field = FieldSelector::parse(text).unwrap_or_else(|e| panic!("{text} {e}"));
-            let element = field.find(item, &mut Finder::default()).expect("found")?;
+            let element = field.find(item, &mut Finder::new(1000)).expect("found")?;
             match field.attribute {
                 Some(name) => element.attribute(&name).map(String::from),
                 None => Some(text_of(element)),
@@ -269,7 +275,7 @@ mod tests {
         fn any_text_is_read_or_refused(text in "[a-c*#.:,>+~ \\[\\]()=\"'|\\\\0-9n\u{e9}-]{0,20}") {
             let page = page("<a class=b id=c><b><c></c></b></a>");
             match Selector::parse(&text) {
-                Ok(selector) => drop(selector.select(&page.tree).expect("found")),
+                Ok(selector) => drop(selector.select(&page.tree, &Limits::default()).expect("found")),
                 Err(fault) => prop_assert!(!fault.is_empty()),
             }
         }

@@ -7,13 +7,10 @@ use super::{
 };
 use crate::{Code, Error, Result};
 
-/// How many looks at an element a search may take: about a second. A page of 12 MB has a million elements.
-const MOST_LOOKS: u64 = 50_000_000;
-
 /// A search on one page; it remembers the places of siblings, and how long it has taken.
-#[derive(Default)]
 pub(in super::super) struct Finder<'t> {
     scope: Option<Element<'t>>,
+    /// How many looks at an element are left.
     looks: u64,
     /// By element: its place from the beginning and from the end, among all siblings and among those of its name.
     places: HashMap<u32, (i64, i64)>,
@@ -31,6 +28,11 @@ enum Outcome {
 }
 
 impl<'t> Finder<'t> {
+    /// A search that may take so many looks at an element.
+    pub(in super::super) fn new(looks: u64) -> Self {
+        Self { scope: None, looks, places: HashMap::new(), places_of_type: HashMap::new() }
+    }
+
     /// The elements of a page that match, in its order.
     ///
     /// # Errors
@@ -53,13 +55,13 @@ impl<'t> Finder<'t> {
     /// As for [`Finder::all`].
     pub(in super::super) fn first_in(&mut self, list: &List, scope: Element<'t>) -> Result<Option<Element<'t>>> {
         self.scope = Some(scope);
-        let found = scope.descendants().find(|element| self.looks > MOST_LOOKS || self.matches(list, *element, None));
+        let found = scope.descendants().find(|element| self.looks == 0 || self.matches(list, *element, None));
         self.check()?;
         Ok(found)
     }
 
     fn check(&self) -> Result<()> {
-        if self.looks <= MOST_LOOKS {
+        if self.looks > 0 {
             return Ok(());
         }
         let message =
@@ -92,7 +94,7 @@ impl<'t> Finder<'t> {
         };
         let mut next = step(element);
         while let Some(candidate) = next {
-            if self.looks > MOST_LOOKS {
+            if self.looks == 0 {
                 return Outcome::Nowhere;
             }
             if self.compound(compound, candidate, anchor) {
@@ -110,7 +112,7 @@ impl<'t> Finder<'t> {
     }
 
     fn compound(&mut self, compound: &Compound, element: Element<'t>, anchor: Option<Element<'t>>) -> bool {
-        self.looks += 1;
+        self.looks = self.looks.saturating_sub(1);
         compound.iter().all(|simple| self.simple(simple, element, anchor))
     }
 
@@ -135,9 +137,8 @@ impl<'t> Finder<'t> {
     /// Whether an element stands to `element` as a relative selector says.
     fn has(&mut self, complex: &Complex, element: Element<'t>) -> bool {
         let beside = matches!(complex.further.last(), Some((Combinator::Next | Combinator::Later, _)));
-        let looked = |finder: &mut Self, candidate| {
-            finder.looks > MOST_LOOKS || finder.complex(complex, candidate, Some(element))
-        };
+        let looked =
+            |finder: &mut Self, candidate| finder.looks == 0 || finder.complex(complex, candidate, Some(element));
         if !beside {
             return element.descendants().any(|candidate| looked(self, candidate));
         }
@@ -176,7 +177,7 @@ impl<'t> Finder<'t> {
                 place.1 = count + 1 - place.0;
             }
         }
-        self.looks += siblings.len() as u64;
+        self.looks = self.looks.saturating_sub(siblings.len() as u64);
         places.get(&element.id()).copied().unwrap_or((1, 1))
     }
 }
