@@ -1,10 +1,10 @@
 //! What the matched elements stand for: tables, rows of a table, or items of which each is a row.
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::{Extraction, tree::Element};
 
 /// A table, and the rows of its body that are meant; `None`: all.
-pub(super) type Meant<'t> = (Element<'t>, Option<HashSet<Element<'t>>>);
+pub(super) type Meant<'t> = (Element<'t>, Option<HashSet<u32>>);
 
 /// What is read.
 pub(super) enum Chosen<'t> {
@@ -43,28 +43,25 @@ fn table_in(element: Element<'_>) -> Option<Element<'_>> {
 /// Boxes within each other hold the same table.
 fn distinct(tables: Vec<Element<'_>>) -> Vec<Meant<'_>> {
     let mut seen = HashSet::new();
-    tables.into_iter().filter(|table| seen.insert(*table)).map(|table| (table, None)).collect()
+    tables.into_iter().filter(|table| seen.insert(table.id())).map(|table| (table, None)).collect()
 }
 
 /// The tables of rows and of groups of rows.
 fn tables_of<'t>(matched: &[Element<'t>]) -> Vec<Meant<'t>> {
     let mut tables: Vec<Meant<'t>> = Vec::new();
+    let mut places = HashMap::new();
     for element in matched {
         let Some(table) = element.ancestors().find(|around| around.name() == "table") else { continue };
-        // Neighbours in the page are mostly of the same table, which is then the last one.
-        let place = match tables.iter().rposition(|(known, _)| *known == table) {
-            Some(place) => place,
-            None => {
-                tables.push((table, Some(HashSet::new())));
-                tables.len() - 1
-            }
-        };
+        let place = *places.entry(table.id()).or_insert_with(|| {
+            tables.push((table, Some(HashSet::new())));
+            tables.len() - 1
+        });
         let Some((_, Some(rows))) = tables.get_mut(place) else { continue };
         match element.name() {
             "tr" => {
-                rows.insert(*element);
+                rows.insert(element.id());
             }
-            "tbody" | "thead" | "tfoot" => rows.extend(element.child_elements()),
+            "tbody" | "thead" | "tfoot" => rows.extend(element.child_elements().map(Element::id)),
             _ => {}
         }
     }

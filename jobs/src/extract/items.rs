@@ -36,7 +36,7 @@ pub(super) fn read(
         return Ok(records.finish());
     }
     let items: Vec<_> = matched.into_iter().flat_map(list_items).collect();
-    let rows: HashSet<_> = items.iter().copied().collect();
+    let rows: HashSet<_> = items.iter().map(|item| item.id()).collect();
     for item in items {
         let row = if item.name() == "li" { list_item(item, &rows) } else { card(item, &rows, wish.links) };
         records.push(row)?;
@@ -63,14 +63,14 @@ fn list_items(element: Element<'_>) -> Vec<Element<'_>> {
 }
 
 /// The text of a list's item, and its link where there is one.
-fn list_item<'t>(item: Element<'t>, rows: &HashSet<Element<'t>>) -> Vec<(String, Cell)> {
-    let cell = text::read(item, |inner| rows.contains(&inner));
+fn list_item(item: Element<'_>, rows: &HashSet<u32>) -> Vec<(String, Cell)> {
+    let cell = text::read(item, |inner| rows.contains(&inner.id()));
     let link = cell.link.clone().map(|link| ("link".to_owned(), Cell { link: Some(link), ..Cell::default() }));
     std::iter::once(("text".to_owned(), Cell { link: None, ..cell })).chain(link).collect()
 }
 
 /// Any other element: its `data-…` attributes, and the parts in it that have a class; without such parts its text.
-fn card<'t>(item: Element<'t>, rows: &HashSet<Element<'t>>, links: bool) -> Vec<(String, Cell)> {
+fn card(item: Element<'_>, rows: &HashSet<u32>, links: bool) -> Vec<(String, Cell)> {
     let mut row: Vec<(String, Cell)> = Vec::new();
     let data = item.attributes().filter_map(|(name, value)| Some((name.strip_prefix("data-")?, value)));
     for (name, value) in data {
@@ -79,7 +79,7 @@ fn card<'t>(item: Element<'t>, rows: &HashSet<Element<'t>>, links: bool) -> Vec<
     row.sort_by(|(one, _), (other, _)| one.cmp(other));
     let attributes = row.len();
     parts(item, rows, &mut row);
-    let whole = text::read(item, |inner| rows.contains(&inner));
+    let whole = text::read(item, |inner| rows.contains(&inner.id()));
     if row.len() == attributes && (!whole.text.is_empty() || row.is_empty()) {
         row.push(("text".to_owned(), whole));
     }
@@ -90,17 +90,17 @@ fn card<'t>(item: Element<'t>, rows: &HashSet<Element<'t>>, links: bool) -> Vec<
 }
 
 /// The parts of a card: the outermost elements that have a class, and text of their own or no such element within.
-fn parts<'t>(item: Element<'t>, rows: &HashSet<Element<'t>>, row: &mut Vec<(String, Cell)>) {
+fn parts(item: Element<'_>, rows: &HashSet<u32>, row: &mut Vec<(String, Cell)>) {
     item.walk(|visit| {
         let Visit::Enter(inner) = visit else { return true };
-        if rows.contains(&inner) || text::is_hidden(inner) {
+        if rows.contains(&inner.id()) || text::is_hidden(inner) {
             return false;
         }
         let Some(name) = class_of(inner) else { return true };
         let has_text = inner.children().any(|child| matches!(child, Child::Text(text) if !text.trim().is_empty()));
         let is_part = has_text || !inner.descendants().any(|inner| class_of(inner).is_some());
         if is_part {
-            row.push((name, text::read(inner, |inner| rows.contains(&inner))));
+            row.push((name, text::read(inner, |inner| rows.contains(&inner.id()))));
         }
         !is_part
     });

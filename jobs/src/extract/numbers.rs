@@ -289,7 +289,9 @@ mod tests {
 
     #[test]
     fn a_column_of_numbers_becomes_plain() {
-        let columns: [(&[&str], &[Option<&str>], &str); 12] = [
+        /// Cells, what they become, and the note.
+        type Case<'a> = (&'a [&'a str], &'a [Option<&'a str>], &'a str);
+        let columns: [Case<'_>; 12] = [
             (&["1,234", "5,678"], &[Some("1234"), Some("5678")], "taken off: thousands signs"),
             (&["$1,000.50", "$7"], &[Some("1000.50"), Some("7")], "taken off: thousands signs, the currency `$`"),
             (

@@ -17,9 +17,9 @@ const MOST_HEADER_ROWS: usize = 16;
 type Slots = Vec<Option<Rc<Placed>>>;
 
 /// Reads a table; with `only`, of its body just these rows.
-pub(super) fn read<'t>(
-    table: Element<'t>,
-    only: Option<&HashSet<Element<'t>>>,
+pub(super) fn read(
+    table: Element<'_>,
+    only: Option<&HashSet<u32>>,
     wish: &Extraction,
     links: &Links,
     limits: &Limits,
@@ -38,7 +38,7 @@ pub(super) fn read<'t>(
         footer_rows: 0,
     };
     let formed = table::form(table, limits, &mut |row| {
-        let wanted = only.is_none_or(|only| only.contains(&row.element));
+        let wanted = only.is_none_or(|only| only.contains(&row.element.id()));
         sheet.take(&row, wanted)
     })?;
     sheet.end()?;

@@ -149,6 +149,9 @@ fn hostile_pages_end_soon() {
     assert_eq!(code(&"<div>".repeat(50_000), serde_json::json!({})).0, Some(Code::HtmlTooDeep));
     let row = format!("<table><tr>{}", "<td>1".repeat(3000));
     assert_eq!(code(&row, serde_json::json!({})).0, Some(Code::TooManyColumns));
+    let inner = "<table><tr><td>1</table>".repeat(20_000);
+    let around = format!("<table><tr><td>{inner}{}", "<tr><td>2".repeat(20_000));
+    assert_eq!(code(&around, serde_json::json!({"selector": "tr"})).0, None, "rows of one table around many");
     // Unoptimised, and on a machine that does other things.
     assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
 }

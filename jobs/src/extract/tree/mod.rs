@@ -1,10 +1,7 @@
 //! The tree of a page, as html5ever builds it: small, as a page of 12 MB has more than a million nodes.
 mod builder;
 
-use std::{
-    hash::{Hash, Hasher},
-    iter,
-};
+use std::iter;
 
 use html5ever::{Attribute, LocalName, Namespace, QualName, tendril::StrTendril, tree_builder::NodeOrText};
 
@@ -166,12 +163,6 @@ impl PartialEq for Element<'_> {
 }
 
 impl Eq for Element<'_> {}
-
-impl Hash for Element<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.id.hash(state);
-    }
-}
 
 /// What is directly in an element.
 #[derive(Clone, Copy, Debug)]
