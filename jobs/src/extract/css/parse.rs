@@ -45,7 +45,7 @@ impl Reader {
         found
     }
 
-    fn expect(&mut self, c: char, what: &'static str) -> Result<()> {
+    fn require(&mut self, c: char, what: &'static str) -> Result<()> {
         if self.takes(c) { Ok(()) } else { Err(self.fault(what)) }
     }
 
@@ -236,7 +236,7 @@ impl Reader {
             _ => return Err(self.fault(FAULTY)),
         };
         self.at += usize::from(test != Test::Equals);
-        self.expect('=', FAULTY)?;
+        self.require('=', FAULTY)?;
         self.blanks();
         let value = match self.peek() {
             Some(quote @ ('"' | '\'')) => self.quoted(quote)?,
@@ -247,13 +247,13 @@ impl Reader {
             Some('i' | 'I') => true,
             Some('s' | 'S') => false,
             _ => {
-                self.expect(']', FAULTY)?;
+                self.require(']', FAULTY)?;
                 return Ok(Attribute { name, test, value, any_case: false });
             }
         };
         self.at += 1;
         self.blanks();
-        self.expect(']', FAULTY)?;
+        self.require(']', FAULTY)?;
         Ok(Attribute { name, test, value, any_case })
     }
 
@@ -315,7 +315,7 @@ impl Reader {
         };
         self.depth -= 1;
         self.blanks();
-        self.expect(')', "lacks a `)`")?;
+        self.require(')', "lacks a `)`")?;
         Ok(simple)
     }
 
