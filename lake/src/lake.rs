@@ -4,6 +4,7 @@ use std::{
     sync::Arc,
 };
 
+use arrow_schema::SchemaRef;
 use iceberg::{NamespaceIdent, Runtime, TableIdent, spec::TableMetadata};
 
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
     Target, WrittenFile,
     catalog::{S3Access, SqlCatalog},
     commit,
+    read::arrow,
     schema::Base,
     storage::{Storage, failed},
     write,
@@ -84,6 +86,16 @@ impl Lake {
             .runtime(Runtime::try_current().map_err(broken)?)
             .build();
         Ok(Table::new(name.clone(), table.map_err(broken)?))
+    }
+
+    /// The columns that a table has now, as [`Table::schema`] gives them; `None` if there is no such table, or if it has a
+    /// type that Arrow lacks.
+    ///
+    /// # Errors
+    /// [`crate::Kind::CatalogUnavailable`], [`crate::Kind::StorageUnavailable`].
+    pub async fn columns(&self, name: &TableName) -> Result<Option<SchemaRef>> {
+        let base = self.load(name).await?;
+        Ok(base.and_then(|base| arrow::schema(base.metadata.current_schema()).ok()).map(Arc::new))
     }
 
     /// Fits rows of a schema to a table, new or existing, without writing anything.

@@ -4,13 +4,14 @@
 //! the parts that can be read apart), then reads part by part.
 mod csv;
 mod decompress;
+mod join;
 mod memory;
 mod parquet_files;
 
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_schema::{Schema, SchemaRef};
 use bytes::Bytes;
 use futures::{future::BoxFuture, stream::BoxStream};
 use schemars::JsonSchema;
@@ -68,8 +69,14 @@ pub trait FileFormat {
     /// Finds what is wrong with the request without any I/O.
     fn check(reading: &Reading) -> Vec<FieldError>;
 
-    /// Looks at all files: their common schema and the parts to read.
-    fn scan(reading: &Reading, blobs: &[Arc<dyn Blob>], ctx: &Ctx) -> impl Future<Output = Result<Scanned>> + Send;
+    /// Looks at all files: their common schema and the parts to read. What the files leave open of a type is as `table`
+    /// has it, the columns of the table that the rows go to.
+    fn scan(
+        reading: &Reading,
+        table: Option<&Schema>,
+        blobs: &[Arc<dyn Blob>],
+        ctx: &Ctx,
+    ) -> impl Future<Output = Result<Scanned>> + Send;
 
     /// Reads a part, as batches of the common schema.
     fn read(
@@ -110,7 +117,8 @@ pub struct Reading {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub null_values: Option<Vec<String>>,
     /// CSV: types of columns, instead of those that follow from the values: boolean, int, long, decimal(p, s), float, double,
-    /// date, time, timestamp, timestamptz, uuid or string. A value that does not fit fails the load.
+    /// date, time, timestamp, timestamptz, uuid or string, or as SQL spells them (bigint, varchar). A value that does not
+    /// fit fails the load. Without, a table that exists says the types of its columns wherever all values fit them.
     #[schemars(example = example_schema())]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<BTreeMap<String, String>>,
@@ -166,8 +174,8 @@ macro_rules! formats {
             ///
             /// # Errors
             /// The format's and the files'.
-            pub async fn scan(self, reading: &Reading, blobs: &[Arc<dyn Blob>], ctx: &Ctx) -> Result<Scanned> {
-                match self { $(Self::$name => $module::$format::scan(reading, blobs, ctx).await,)* }
+            pub async fn scan(self, reading: &Reading, table: Option<&Schema>, blobs: &[Arc<dyn Blob>], ctx: &Ctx) -> Result<Scanned> {
+                match self { $(Self::$name => $module::$format::scan(reading, table, blobs, ctx).await,)* }
             }
 
             /// See [`FileFormat::read`].

@@ -50,7 +50,8 @@ pub(crate) async fn run(load: &LoadSpec, ctx: &Ctx) -> Result<Value> {
     }
     ctx.progress.phase("planning");
     let begin = attempt.begin().await?;
-    let wish = Wish { cursor: begin.as_ref().map(|begin| begin.wish.clone()) };
+    let cursor = begin.as_ref().map(|begin| begin.wish.clone());
+    let wish = Wish { cursor, table: attempt.lake.columns(&attempt.table).await? };
     let plan = Arc::new(ctx.stop.or(load.plan(ctx, &wish)).await?);
     let step = begin.zip(plan.cursor.clone()).map(|(begin, to)| begin.step(to));
     let marks = if load.target().lineage { plan.lineage } else { &[] };

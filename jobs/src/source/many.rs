@@ -5,7 +5,7 @@ use arrow_schema::SchemaRef;
 use futures::{StreamExt, TryStreamExt};
 use serde_json::json;
 
-use super::{Plan, Split};
+use super::{Plan, Split, Wish};
 use crate::{
     Batches, Code, Ctx, Error, FieldError, Result,
     format::{Blob, FormatName, MemoryBlob, Part, Reading},
@@ -54,6 +54,7 @@ fn all_formats() -> String {
 pub(super) async fn plan(
     ctx: &Ctx,
     reading: &Reading,
+    wish: &Wish,
     origin: String,
     lineage: &'static [(&'static str, MarkKind)],
     files: Vec<Found>,
@@ -64,7 +65,7 @@ pub(super) async fn plan(
         return Err(Error::fields(faults));
     }
     let blobs: Vec<_> = files.iter().map(|file| file.blob.clone()).collect();
-    let scanned = ctx.stop.or(format.scan(reading, &blobs, ctx)).await?;
+    let scanned = ctx.stop.or(format.scan(reading, wish.table.as_deref(), &blobs, ctx)).await?;
     icehaul_lake::failpoint::hit("source.planned").await?;
     let splits = bundles(scanned.parts, |part| blobs.get(part.blob).map_or(0, |blob| blob.size()));
     let splits = splits.iter().enumerate().map(|(index, parts)| Split { index, part: json!(parts) });

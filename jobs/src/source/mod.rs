@@ -64,6 +64,8 @@ pub trait Source: Clone + Serialize + DeserializeOwned + JsonSchema + Send + Syn
 pub struct Wish {
     /// To keep count of a cursor, and perhaps only rows beyond it.
     pub cursor: Option<CursorWish>,
+    /// The columns of the table that the rows go to, if it exists: types that the rows shall have where they can.
+    pub table: Option<SchemaRef>,
 }
 
 /// A read that later ones can go on from.

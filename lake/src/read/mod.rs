@@ -1,5 +1,5 @@
 //! Tables as they are: metadata, snapshots, files, rows.
-mod arrow;
+pub(crate) mod arrow;
 mod deletes;
 mod error;
 mod filter;

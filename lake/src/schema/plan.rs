@@ -238,17 +238,44 @@ impl Merge {
             _ => Fit::No,
         };
         match (&fit, self.mode) {
-            (Fit::Same, _) | (Fit::Narrower, SchemaMode::Evolve) => table.clone(),
+            // A cast up changes no table.
+            (Fit::Same | Fit::Narrower, _) => table.clone(),
             (Fit::Wider, SchemaMode::Evolve) => rows,
             _ => {
                 let advice = match &fit {
-                    Fit::No => "cast it in the source's query, or load into another table",
-                    _ => "cast it in the source's query, or permit changes with `schema_mode` `evolve`",
+                    Fit::No => {
+                        "cast it in the query, give a CSV file's column its type by `schema`, or load into another table"
+                    }
+                    _ => "cast it in the query, or permit changes with `schema_mode` `evolve`",
                 };
                 self.differences
                     .push(format!("column `{name}` is {table} in the table and {rows} in the rows ({advice})"));
                 table.clone()
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use iceberg::spec::PrimitiveType;
+
+    use super::*;
+
+    #[test]
+    fn a_frozen_table_takes_rows_of_narrower_types() {
+        let differences = |table: PrimitiveType, rows: DataType| {
+            let mut merge = Merge { mode: SchemaMode::Freeze, ids: Ids(9), differences: Vec::new() };
+            let (table, field) = (Type::Primitive(table), Field::new("c", rows, true));
+            assert_eq!(merge.primitive("c", &table, &field), table);
+            merge.differences
+        };
+        assert_eq!(differences(PrimitiveType::Long, DataType::Int32), Vec::<String>::new());
+        let decimal = PrimitiveType::Decimal { precision: 12, scale: 4 };
+        assert_eq!(differences(decimal, DataType::Decimal128(10, 2)), Vec::<String>::new());
+        let wider = differences(PrimitiveType::Int, DataType::Int64);
+        assert!(matches!(&wider[..], [one] if one.contains("`schema_mode` `evolve`")), "{wider:?}");
+        let other = differences(PrimitiveType::Int, DataType::Utf8);
+        assert!(matches!(&other[..], [one] if one.contains("its type by `schema`")), "{other:?}");
     }
 }

@@ -84,6 +84,7 @@ pub(super) fn convert(array: &ArrayRef, field: &Field) -> Result<ArrayRef, Arrow
         return Ok(array.clone());
     }
     match (array.data_type(), field.data_type()) {
+        (DataType::Null, _) => Ok(new_null_array(field.data_type(), array.len())),
         (DataType::Struct(_), DataType::Struct(fields)) => {
             Ok(Arc::new(structs(array.as_struct(), fields, array.nulls().cloned())?))
         }

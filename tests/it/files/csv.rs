@@ -87,3 +87,24 @@ async fn one_cell_late_in_a_large_file_decides() {
         "{message}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_days_file_takes_the_tables_types() {
+    let stand = Stand::new().await;
+    let load = async |name: &str, text: &str, more: Value| {
+        let mut body = into_things(json!({"file_path": stand.write(name, text), "lineage": false}));
+        for (field, value) in more.as_object().expect("fields") {
+            body[field] = value.clone();
+        }
+        stand.icehaul.done("/load/file", &body).await
+    };
+    load("1.csv", "zip,price,ok\n00501,1.25,true\n", json!({})).await;
+    let frozen = json!({"mode": "append", "schema_mode": "freeze", "verify": "checksum"});
+    load("2.csv", "zip,price,ok\n12345,2,\n", frozen).await;
+    load("3.csv", "zip,price,ok\n99999,12.5,\n", json!({"mode": "append"})).await;
+    let rows = stand.icehaul.rows("select zip, cast(price as varchar), ok from raw.things order by zip").await;
+    assert_eq!(rows, [json!(["00501", "1.25", true]), json!(["12345", "2.00", null]), json!(["99999", "12.50", null])]);
+    let emptied = load("4.csv", "zip,price,ok\n", json!({"mode": "overwrite"})).await;
+    assert_eq!(emptied["rows_loaded"], 0);
+    assert_eq!(stand.icehaul.rows("select count(*) from raw.things").await, [json!([0])]);
+}

@@ -83,7 +83,10 @@ pub(super) fn check(reading: &Reading) -> Vec<FieldError> {
     for (column, kind) in reading.schema.iter().flatten() {
         if kind.parse::<Kind>().is_err() {
             let column: String = column.chars().take(60).collect();
-            let detail = format!("`{kind}` is not a type: {}", Kind::NAMES);
+            let detail = match kind.trim().to_ascii_lowercase().starts_with("decimal(") {
+                true => format!("`{kind}`: a decimal(p, s) has p digits, 38 at most, and s of them after the point"),
+                false => format!("`{kind}` is not a type: {}", Kind::NAMES),
+            };
             fault(&format!("schema.{column}"), Code::InvalidField, detail);
         }
     }
@@ -120,6 +123,9 @@ mod tests {
             serde_json::json!({"delimiter": ";;", "quote": "é", "encoding": "latin-99", "schema": {"a": "number"}});
         let named = ["delimiter", "quote", "encoding", "schema.a"].map(|name| (name.to_owned(), Code::InvalidField));
         assert_eq!(faults(wrong), named);
+        let long = check(&reading(serde_json::json!({"schema": {"a": "decimal(39,1)"}})));
+        assert!(long[0].detail.contains("38 at most"), "{}", long[0].detail);
+        assert_eq!(faults(serde_json::json!({"schema": {"a": "bigint", "b": "VARCHAR"}})), []);
         let same = serde_json::json!({"delimiter": "\"", "trim": true});
         assert_eq!(faults(same), [("quote".to_owned(), Code::ConflictingFields)]);
         let blank = serde_json::json!({"delimiter": " ", "trim": true});

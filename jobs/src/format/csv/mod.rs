@@ -19,7 +19,7 @@ mod text;
 
 use std::sync::Arc;
 
-use arrow_schema::SchemaRef;
+use arrow_schema::{Schema, SchemaRef};
 
 use super::{Blob, FileFormat, Part, Reading, RowStream, Scanned};
 use crate::{Ctx, FieldError, Result};
@@ -34,8 +34,8 @@ impl FileFormat for Csv {
         dialect::check(reading)
     }
 
-    async fn scan(reading: &Reading, blobs: &[Arc<dyn Blob>], ctx: &Ctx) -> Result<Scanned> {
-        plan::scan(reading, blobs, ctx).await
+    async fn scan(reading: &Reading, table: Option<&Schema>, blobs: &[Arc<dyn Blob>], ctx: &Ctx) -> Result<Scanned> {
+        plan::scan(reading, table, blobs, ctx).await
     }
 
     async fn read(

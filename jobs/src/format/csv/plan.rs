@@ -1,14 +1,14 @@
 //! All files together: one schema, and the parts that can be read apart.
 use std::{collections::HashMap, sync::Arc};
 
-use arrow_schema::Schema;
+use arrow_schema::{Field, Schema};
 use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    super::{Blob, Part, Reading, Scanned},
+    super::{Blob, Part, Reading, Scanned, join::Join},
     dialect::Dialect,
     seen::Seen,
     survey::{Piece, Survey, Surveyed},
@@ -34,13 +34,19 @@ pub(super) struct At {
 ///
 /// # Errors
 /// The files', [`Code::EmptySource`], [`Code::SchemaMismatch`] and [`Code::SourceColumnNotFound`].
-pub(super) async fn scan(reading: &Reading, blobs: &[Arc<dyn Blob>], ctx: &Ctx) -> Result<Scanned> {
-    scan_in_pieces(reading, blobs, ctx, None).await
+pub(super) async fn scan(
+    reading: &Reading,
+    table: Option<&Schema>,
+    blobs: &[Arc<dyn Blob>],
+    ctx: &Ctx,
+) -> Result<Scanned> {
+    scan_in_pieces(reading, table, blobs, ctx, None).await
 }
 
 /// As [`scan`], with pieces of a given size.
 pub(super) async fn scan_in_pieces(
     reading: &Reading,
+    table: Option<&Schema>,
     blobs: &[Arc<dyn Blob>],
     ctx: &Ctx,
     piece: Option<u64>,
@@ -68,7 +74,7 @@ pub(super) async fn scan_in_pieces(
         }
         n += 1;
     }
-    union.finish(reading, blobs)
+    union.finish(reading, table, blobs)
 }
 
 /// The columns of all files so far, by name.
@@ -78,6 +84,7 @@ struct Union {
     /// The place of each by its name in small letters.
     places: HashMap<String, usize>,
     parts: Vec<(usize, Vec<usize>, Vec<Piece>)>,
+    join: Join,
     hint: Option<TypeNote>,
 }
 
@@ -86,6 +93,33 @@ struct Column {
     seen: Seen,
     /// Where the cell lies that made it text.
     place: Option<String>,
+    /// The number of files that have it.
+    files: usize,
+}
+
+impl Column {
+    /// Its field, and what there is to say of it. The type is the given one, else the table's if all cells have it without
+    /// loss, else what the cells have in common.
+    fn field(&self, given: Option<Kind>, table: Option<&Schema>) -> (Field, Option<TypeNote>) {
+        if let Some(kind) = given {
+            return (kind.field(&self.name), None);
+        }
+        let guess = &self.seen.guess;
+        let there = table.and_then(|table| table.field_with_name(&self.name).ok());
+        if let Some(there) = there.filter(|_| guess.is_nothing()) {
+            return (there.clone().with_nullable(true), None);
+        }
+        let decided = guess.decide(self.place.as_deref());
+        let fitting = there.and_then(|there| guess.fit(Kind::of(there.data_type())?));
+        let kind = fitting.unwrap_or(decided.kind);
+        let note = decided.note.filter(|_| kind == decided.kind).map(|(source_type, note)| TypeNote {
+            column: self.name.clone(),
+            source_type,
+            table_type: kind.to_string(),
+            note,
+        });
+        (kind.field(&self.name), note)
+    }
 }
 
 impl Union {
@@ -101,6 +135,8 @@ impl Union {
             );
             return Err(Error::new(Code::SchemaMismatch, message));
         }
+        let known = |name: &str| self.places.contains_key(&name.to_lowercase());
+        self.join.add(file, surveyed.names.iter().map(String::as_str), known, "has it a header? `header`")?;
         if self.hint.is_none() {
             self.hint = hint(&surveyed.names);
         }
@@ -118,10 +154,11 @@ impl Union {
         match self.columns.get_mut(place) {
             None => {
                 let text = seen.place(file);
-                self.columns.push(Column { name, seen, place: text });
+                self.columns.push(Column { name, seen, place: text, files: 1 });
             }
             Some(column) if column.name == name => {
                 let (guess, text) = (seen.guess.clone(), seen.place(file).or_else(|| seen.first_place(file)));
+                column.files += 1;
                 let was_text = column.seen.guess.is_text();
                 if !was_text && !column.seen.guess.merge(&guess) {
                     column.place = text;
@@ -138,7 +175,7 @@ impl Union {
         Ok(place)
     }
 
-    fn finish(self, reading: &Reading, blobs: &[Arc<dyn Blob>]) -> Result<Scanned> {
+    fn finish(self, reading: &Reading, table: Option<&Schema>, blobs: &[Arc<dyn Blob>]) -> Result<Scanned> {
         if self.columns.is_empty() {
             let message = match blobs {
                 [one] => format!("{}: the file is empty; not even a header is there", one.name()),
@@ -156,20 +193,11 @@ impl Union {
         let mut fields = Vec::with_capacity(self.columns.len());
         let mut type_notes: Vec<_> = self.hint.into_iter().collect();
         for column in &self.columns {
-            let (kind, note) = match dialect.kinds.get(&column.name) {
-                Some(kind) => (*kind, None),
-                None => {
-                    let decided = column.seen.guess.decide(column.place.as_deref());
-                    (decided.kind, decided.note)
-                }
-            };
-            fields.push(kind.field(&column.name));
-            type_notes.extend(note.map(|(source_type, note)| TypeNote {
-                column: column.name.clone(),
-                source_type,
-                table_type: kind.to_string(),
-                note,
-            }));
+            let (field, note) = column.field(dialect.kinds.get(&column.name).copied(), table);
+            let data_type = field.data_type();
+            let name = Kind::of(data_type).map_or_else(|| data_type.to_string(), |kind| kind.to_string());
+            type_notes.extend(note.into_iter().chain(self.join.note(&column.name, &name, column.files)));
+            fields.push(field);
         }
         let in_order =
             |places: &[usize]| places.len() == fields.len() && places.iter().enumerate().all(|(n, place)| n == *place);

@@ -42,7 +42,8 @@ pub(super) async fn read(
     let name: Arc<str> = blob.name().into();
     let dialect = Arc::new(Dialect::new(reading, &name));
     let places = at.places.unwrap_or_else(|| (0..schema.fields().len()).collect());
-    let kind = |place: &usize| Kind::of(schema.fields().get(*place)?.data_type());
+    // Where the table has a type that no text can have, there are no values.
+    let kind = |place: &usize| Some(Kind::of(schema.fields().get(*place)?.data_type()).unwrap_or(Kind::String));
     let rows = (FIRST_CELLS / places.len().max(1)).clamp(1, BATCH_ROWS);
     let columns: Option<Vec<_>> = places.iter().map(|place| Some(Column::new(kind(place)?, rows))).collect();
     let columns = columns.ok_or_else(foreign)?;
@@ -138,10 +139,14 @@ impl Rows {
                 *slot = Some(array);
             }
         }
-        let arrays = arrays.into_iter().zip(self.schema.fields());
-        let arrays = arrays.map(|(array, field)| array.unwrap_or_else(|| new_null_array(field.data_type(), rows)));
+        let arrays = arrays.into_iter().zip(self.schema.fields()).map(|(array, field)| match array {
+            Some(array) if array.data_type() == field.data_type() => Ok(array),
+            Some(array) if array.null_count() < rows => Err(changed(&self.name)),
+            _ => Ok(new_null_array(field.data_type(), rows)),
+        });
+        let arrays = arrays.collect::<Result<Vec<_>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        RecordBatch::try_new_with_options(self.schema.clone(), arrays.collect(), &options)
+        RecordBatch::try_new_with_options(self.schema.clone(), arrays, &options)
             .map_err(|e| Error::new(Code::Internal, "the columns do not make a batch").caused_by(e))
     }
 

@@ -10,7 +10,7 @@ use arrow_schema::DataType;
 use futures::TryStreamExt;
 
 use super::{super::memory::MemoryBlob, *};
-use crate::{Code, Error, Stop};
+use crate::{Code, Error, Stop, transform::infer::Kind};
 
 /// A table as texts: NULL is `None`.
 type Texts = Vec<Vec<Option<String>>>;
@@ -55,9 +55,20 @@ impl Loaded {
 
 /// Scans and reads files; every text is streamed in chunks of `chunk` bytes and cut into pieces of `piece` bytes.
 async fn load_by(reading: &Reading, files: &[(&str, &[u8])], chunk: usize, piece: u64) -> Result<Loaded, Error> {
+    load_onto(None, reading, files, chunk, piece).await
+}
+
+/// The same for a table that exists.
+async fn load_onto(
+    table: Option<&Schema>,
+    reading: &Reading,
+    files: &[(&str, &[u8])],
+    chunk: usize,
+    piece: u64,
+) -> Result<Loaded, Error> {
     let ctx = ctx();
     let blobs: Vec<_> = files.iter().map(|(name, bytes)| MemoryBlob::blob(name, bytes.to_vec(), chunk)).collect();
-    let scanned = plan::scan_in_pieces(reading, &blobs, &ctx, Some(piece)).await?;
+    let scanned = plan::scan_in_pieces(reading, table, &blobs, &ctx, Some(piece)).await?;
     let mut batches = Vec::new();
     for part in &scanned.parts {
         let stream = Csv::read(reading, &scanned.schema, blobs[part.blob].clone(), part, &ctx).await?;
@@ -65,7 +76,7 @@ async fn load_by(reading: &Reading, files: &[(&str, &[u8])], chunk: usize, piece
     }
     let rows: Texts = batches.iter().flat_map(texts).collect();
     assert_eq!(scanned.rows, Some(rows.len() as u64));
-    let kind = |t: &DataType| crate::transform::infer::Kind::of(t).expect("a kind");
+    let kind = |t: &DataType| Kind::of(t).map_or_else(|| t.to_string(), |kind| kind.to_string());
     Ok(Loaded {
         columns: scanned.schema.fields().iter().map(|f| format!("{}: {}", f.name(), kind(f.data_type()))).collect(),
         rows,

@@ -5,7 +5,7 @@ mod unify;
 
 use std::{ops::Range, sync::Arc};
 
-use arrow_schema::SchemaRef;
+use arrow_schema::{Schema, SchemaRef};
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 use icehaul_lake::parquet_file::{Bounds, FileBytes, ParquetFile};
@@ -27,7 +27,7 @@ impl FileFormat for Parquet {
         reading.refuse_csv_fields(FormatName::Parquet)
     }
 
-    async fn scan(_reading: &Reading, blobs: &[Arc<dyn Blob>], ctx: &Ctx) -> Result<Scanned> {
+    async fn scan(_reading: &Reading, table: Option<&Schema>, blobs: &[Arc<dyn Blob>], ctx: &Ctx) -> Result<Scanned> {
         let opening: Vec<_> = blobs.iter().map(|blob| opened(blob.clone(), ctx.limits.clone())).collect();
         let mut opened = stream::iter(opening).buffered(FOOTERS).enumerate().boxed();
         let (mut union, mut notes) = (Union::default(), Vec::new());
@@ -50,9 +50,10 @@ impl FileFormat for Parquet {
             rows += file.row_groups().iter().map(|group| group.rows).sum::<u64>();
             parts.extend(part::cut(index, file.row_groups(), blobs.len())?);
         }
-        let schema = union.schema(&ctx.limits)?;
-        // What has no values in one file may have some in another.
-        notes.retain(|note| note.source_type != unify::NOTHING || union.has_nothing(&note.column));
+        let schema = union.schema(&ctx.limits, table)?;
+        // What has no values in one file may have some in another, or a type in the table.
+        notes.retain(|note| note.source_type != unify::NOTHING || union.has_nothing(&note.column, table));
+        notes.extend(union.notes(&schema));
         Ok(Scanned { schema, parts, rows: Some(rows), type_notes: notes })
     }
 

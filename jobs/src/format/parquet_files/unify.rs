@@ -4,7 +4,8 @@ use std::{collections::HashMap, sync::Arc};
 use arrow_schema::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use icehaul_lake::parquet_file::type_name;
 
-use crate::{Code, Error, Result, config::Limits};
+use super::super::join::Join;
+use crate::{Code, Error, Result, config::Limits, source::TypeNote};
 
 /// The source type of a column without any value.
 pub(super) const NOTHING: &str = "null";
@@ -17,24 +18,31 @@ const MAX_DIGITS: u8 = 38;
 pub(super) struct Union {
     columns: Vec<Column>,
     places: HashMap<String, usize>,
+    join: Join,
 }
 
 struct Column {
     field: Field,
     /// The file that it was first seen in.
     file: String,
+    /// The number of files that have it.
+    files: usize,
 }
 
 impl Union {
     /// Adds the columns of a file.
     pub(super) fn add(&mut self, file: &str, schema: &Schema) -> Result<()> {
+        let known = |name: &str| self.places.contains_key(&name.to_lowercase());
+        let names = schema.fields().iter().map(|field| field.name().as_str());
+        self.join.add(file, names, known, "load them into tables of their own")?;
         for field in schema.fields() {
             let Some(place) = self.places.get(&field.name().to_lowercase()) else {
                 self.places.insert(field.name().to_lowercase(), self.columns.len());
-                self.columns.push(Column { field: field.as_ref().clone(), file: file.to_owned() });
+                self.columns.push(Column { field: field.as_ref().clone(), file: file.to_owned(), files: 1 });
                 continue;
             };
             let known = &mut self.columns[*place];
+            known.files += 1;
             if known.field.name() != field.name() {
                 let message = format!(
                     "column `{}` of `{}` is `{}` in `{file}`: engines that fold case could not tell them apart; rename one",
@@ -56,8 +64,8 @@ impl Union {
         Ok(())
     }
 
-    /// The schema of all files; columns without any value become text.
-    pub(super) fn schema(&self, limits: &Limits) -> Result<SchemaRef> {
+    /// The schema of all files; columns without any value are as the table has them, else text.
+    pub(super) fn schema(&self, limits: &Limits, table: Option<&Schema>) -> Result<SchemaRef> {
         if self.columns.len() > limits.max_columns {
             let message = format!(
                 "the files have {} columns together; `limits.max_columns` permits {}",
@@ -66,13 +74,22 @@ impl Union {
             );
             return Err(Error::new(Code::TooManyColumns, message));
         }
-        let fields = self.columns.iter().map(|column| settled(&Arc::new(column.field.clone())));
+        let there = |name: &str| table.and_then(|table| table.fields().find(name)).map(|(_, field)| field);
+        let fields =
+            self.columns.iter().map(|Column { field, .. }| settled(&Arc::new(field.clone()), there(field.name())));
         Ok(Arc::new(Schema::new(fields.collect::<Fields>())))
     }
 
-    /// Whether a column, or the part of one, has no value in any file.
-    pub(super) fn has_nothing(&self, path: &str) -> bool {
-        self.columns.iter().any(|column| nothing_at(&column.field, path))
+    /// Whether a column, or the part of one, has no value in any file and no type in the table.
+    pub(super) fn has_nothing(&self, path: &str, table: Option<&Schema>) -> bool {
+        let in_table = |field: &Field| table.is_some_and(|table| table.field_with_name(field.name()).is_ok());
+        self.columns.iter().any(|Column { field, .. }| nothing_at(field, path) && !in_table(field))
+    }
+
+    /// What the result says of columns that only some files have.
+    pub(super) fn notes(&self, schema: &Schema) -> Vec<TypeNote> {
+        let columns = self.columns.iter().zip(schema.fields());
+        columns.filter_map(|(column, field)| self.join.note(field.name(), &type_name(field), column.files)).collect()
     }
 }
 
@@ -143,12 +160,23 @@ fn wider((p, s): (u8, i8), (q, t): (u8, i8)) -> Option<DataType> {
     (precision <= MAX_DIGITS).then_some(DataType::Decimal128(precision, scale))
 }
 
-fn settled(field: &FieldRef) -> FieldRef {
-    let data_type = match field.data_type() {
-        DataType::Null => DataType::Utf8,
-        DataType::List(item) => DataType::List(settled(item)),
-        DataType::Struct(fields) => DataType::Struct(fields.iter().map(settled).collect()),
-        DataType::Map(entries, sorted) => DataType::Map(settled(entries), *sorted),
+/// The field with a type for what has no values: that of the table's field, else text.
+fn settled(field: &FieldRef, table: Option<&FieldRef>) -> FieldRef {
+    let below = |name: &str| match table?.data_type() {
+        DataType::List(child) | DataType::Map(child, _) => Some(child),
+        DataType::Struct(children) => children.find(name).map(|(_, child)| child),
+        _ => None,
+    };
+    let data_type = match (field.data_type(), table) {
+        (DataType::Null, Some(table)) => {
+            return Arc::new(table.as_ref().clone().with_name(field.name()).with_nullable(field.is_nullable()));
+        }
+        (DataType::Null, None) => DataType::Utf8,
+        (DataType::List(item), _) => DataType::List(settled(item, below(item.name()))),
+        (DataType::Struct(fields), _) => {
+            DataType::Struct(fields.iter().map(|field| settled(field, below(field.name()))).collect())
+        }
+        (DataType::Map(entries, sorted), _) => DataType::Map(settled(entries, below(entries.name())), *sorted),
         _ => return field.clone(),
     };
     Arc::new(field.as_ref().clone().with_data_type(data_type))
@@ -188,7 +216,7 @@ mod tests {
         for (index, schema) in schemas.iter().enumerate() {
             union.add(&format!("f{index}"), schema)?;
         }
-        union.schema(&Limits::default())
+        union.schema(&Limits::default(), None)
     }
 
     #[test]
@@ -207,6 +235,41 @@ mod tests {
             ("x", DataType::Utf8),
         ]);
         assert_eq!(all.expect("fits").as_ref(), &expected);
+    }
+
+    #[test]
+    fn columns_without_values_are_as_the_table_has_them() {
+        let mut union = Union::default();
+        let nothing =
+            [("n", DataType::Null), ("l", list(DataType::Null)), ("x", DataType::Null), ("i", DataType::Int32)];
+        union.add("f", &schema(&nothing)).expect("added");
+        let table = schema(&[
+            ("n", DataType::Decimal128(9, 2)),
+            ("i", DataType::Int64),
+            ("l", list(DataType::Boolean)),
+            ("more", DataType::Utf8),
+        ]);
+        let expected = schema(&[
+            ("n", DataType::Decimal128(9, 2)),
+            ("l", list(DataType::Boolean)),
+            ("x", DataType::Utf8),
+            ("i", DataType::Int32),
+        ]);
+        assert_eq!(union.schema(&Limits::default(), Some(&table)).expect("fits").as_ref(), &expected);
+        let noted = ["n", "l.element", "x", "i"].map(|path| union.has_nothing(path, Some(&table)));
+        assert_eq!(noted, [false, false, true, false]);
+    }
+
+    #[test]
+    fn files_of_nothing_in_common_are_refused_and_columns_of_some_noted() {
+        let mut union = Union::default();
+        union.add("f0", &schema(&[("a", DataType::Int32), ("b", DataType::Utf8)])).expect("added");
+        union.add("f1", &schema(&[("a", DataType::Int64)])).expect("added");
+        let error = union.add("f2", &schema(&[("c", DataType::Int64)])).expect_err("nothing in common");
+        assert_eq!(error.code(), Code::SchemaMismatch);
+        assert!(error.message().starts_with("f2: none of its columns (`c`)"), "{error}");
+        let notes = union.notes(&schema(&[("a", DataType::Int64), ("b", DataType::Utf8)]));
+        assert_eq!(notes.iter().map(|note| note.column.as_str()).collect::<Vec<_>>(), ["b"]);
     }
 
     #[test]

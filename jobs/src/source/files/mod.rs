@@ -64,7 +64,7 @@ impl Source for Files {
         vec![("rows", result["rows_loaded"].clone())]
     }
 
-    async fn plan(&self, ctx: &Ctx, _wish: &Wish) -> Result<Plan> {
+    async fn plan(&self, ctx: &Ctx, wish: &Wish) -> Result<Plan> {
         let place = place("file_path", &self.file_path, ctx)?;
         let (origin, most) = (format!("file://{}", place.root.join(&place.rest).display()), ctx.limits.max_files);
         let files = ctx.stop.or(blocking(move || find(place, most))).await?;
@@ -73,7 +73,7 @@ impl Source for Files {
             let marks = [Mark::Text(blob.name().to_owned()), at.clone()].into();
             Found { blob: Arc::new(blob), marks }
         });
-        many::plan(ctx, &self.reading, origin, LINEAGE, found.collect()).await
+        many::plan(ctx, &self.reading, wish, origin, LINEAGE, found.collect()).await
     }
 
     async fn read(&self, ctx: &Ctx, plan: &Plan, split: &Split) -> Result<Batches> {

@@ -120,7 +120,7 @@ impl Source for S3 {
         ]
     }
 
-    async fn plan(&self, ctx: &Ctx, _wish: &Wish) -> Result<Plan> {
+    async fn plan(&self, ctx: &Ctx, wish: &Wish) -> Result<Plan> {
         let missing = || Error::field("key", Code::MissingField, "is required");
         let (name, key) = self.place().ok_or_else(missing)?;
         let bucket = self.access.bucket(name, ctx)?;
@@ -129,7 +129,7 @@ impl Source for S3 {
             let marks = [Mark::Text(name.to_owned()), Mark::Text(object.key.clone())].into();
             Found { blob: S3Object::of(&bucket, name, object), marks }
         });
-        many::plan(ctx, &self.reading, format!("s3://{name}/{key}"), LINEAGE, found.collect()).await
+        many::plan(ctx, &self.reading, wish, format!("s3://{name}/{key}"), LINEAGE, found.collect()).await
     }
 
     async fn read(&self, ctx: &Ctx, plan: &Plan, split: &Split) -> Result<Batches> {

@@ -7,6 +7,10 @@ use super::{
     time,
 };
 
+/// Integers of so many digits are exact as `float` and `double`.
+const FLOAT_DIGITS: usize = 7;
+const DOUBLE_DIGITS: usize = 15;
+
 /// What the cells of a column have in common so far; NULLs are not among them.
 #[derive(Clone, Debug, Default)]
 pub struct Guess(Seen);
@@ -133,6 +137,27 @@ impl Guess {
         matches!(self.0, Seen::Text(_))
     }
 
+    /// Whether there was no cell.
+    #[must_use]
+    pub const fn is_nothing(&self) -> bool {
+        matches!(self.0, Seen::Nothing)
+    }
+
+    /// The type of a table's column, if every cell has it and is given back as it is; of a decimal perhaps with more
+    /// digits before the point, to which the table's can be widened.
+    #[must_use]
+    pub fn fit(&self, table: Kind) -> Option<Kind> {
+        let fits = match (self.0, table) {
+            (Seen::Nothing, _) | (_, Kind::String) => true,
+            (Seen::Boolean, Kind::Boolean) | (Seen::Date, Kind::Date) => true,
+            (Seen::Stamp(stamps), Kind::Timestamp) => !stamps.zone,
+            (Seen::Stamp(stamps), Kind::TimestampTz) => stamps.zone,
+            (Seen::Number(numbers), _) => return numbers.fit(table),
+            _ => false,
+        };
+        fits.then_some(table)
+    }
+
     /// The type. `place` is where the cell lies that made the column text, if the caller knows: `line 7: "n/a"`.
     #[must_use]
     pub fn decide(&self, place: Option<&str>) -> Decided {
@@ -207,6 +232,23 @@ impl Numbers {
         self.whole = self.whole.max(whole);
         self.scale = self.scale.max(scale);
         self.size = self.size.max(size);
+    }
+
+    /// See [`Guess::fit`].
+    fn fit(self, table: Kind) -> Option<Kind> {
+        let whole = self.scale == 0;
+        let fits = match table {
+            Kind::Int => whole && self.size == Size::Int,
+            Kind::Long => whole && self.size <= Size::Long,
+            Kind::Float => whole && self.whole <= FLOAT_DIGITS,
+            Kind::Double => whole && self.whole <= DOUBLE_DIGITS,
+            Kind::Decimal { precision, scale } if self.scale <= usize::from(scale) => {
+                let precision = u8::try_from(self.whole).ok()?.checked_add(scale)?.max(precision);
+                return (precision <= MAX_DIGITS).then_some(Kind::Decimal { precision, scale });
+            }
+            _ => false,
+        };
+        fits.then_some(table)
     }
 
     /// The narrowest type that holds all of them with all their digits.
@@ -335,6 +377,40 @@ mod tests {
                 merged.merge(&guess(&cells[cut..]));
                 assert_eq!(merged.decide(None).kind, kind, "{cells:?} cut at {cut}");
             }
+        }
+    }
+
+    #[test]
+    fn a_tables_type_is_taken_where_nothing_is_lost() {
+        let decimal = |precision, scale| Kind::Decimal { precision, scale };
+        for (cells, table, kind) in [
+            (&[][..], Kind::Uuid, Some(Kind::Uuid)),
+            (&["12345"], Kind::String, Some(Kind::String)),
+            (&["a", "1"], Kind::String, Some(Kind::String)),
+            (&["a"], Kind::Int, None),
+            (&["007"], Kind::Int, None),
+            (&["true"], Kind::Boolean, Some(Kind::Boolean)),
+            (&["1"], Kind::Boolean, None),
+            (&["1"], Kind::Long, Some(Kind::Long)),
+            (&["2147483648"], Kind::Int, None),
+            (&["9223372036854775808"], Kind::Long, None),
+            (&["1.0"], Kind::Long, None),
+            (&["2"], decimal(3, 2), Some(decimal(3, 2))),
+            (&["2.5", "-9"], decimal(3, 2), Some(decimal(3, 2))),
+            (&["12.5"], decimal(3, 2), Some(decimal(4, 2))),
+            (&["2.125"], decimal(3, 2), None),
+            (&["1234567890"], decimal(38, 30), None),
+            (&["999999999999999"], Kind::Double, Some(Kind::Double)),
+            (&["9007199254740993"], Kind::Double, None),
+            (&["16777217"], Kind::Float, None),
+            (&["0.1"], Kind::Double, None),
+            (&["2024-02-29"], Kind::Date, Some(Kind::Date)),
+            (&["2024-02-29"], Kind::Timestamp, None),
+            (&["2024-02-29T10:00"], Kind::Timestamp, Some(Kind::Timestamp)),
+            (&["2024-02-29T10:00Z"], Kind::Timestamp, None),
+            (&["2024-02-29T10:00Z"], Kind::TimestampTz, Some(Kind::TimestampTz)),
+        ] {
+            assert_eq!(guess(cells).fit(table), kind, "{cells:?} as {table}");
         }
     }
 

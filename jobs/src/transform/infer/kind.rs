@@ -132,16 +132,16 @@ impl FromStr for Kind {
         };
         Ok(match text.as_str() {
             "boolean" => Self::Boolean,
-            "int" => Self::Int,
-            "long" => Self::Long,
-            "float" => Self::Float,
+            "int" | "integer" => Self::Int,
+            "long" | "bigint" => Self::Long,
+            "float" | "real" => Self::Float,
             "double" => Self::Double,
             "date" => Self::Date,
             "time" => Self::Time,
             "timestamp" => Self::Timestamp,
-            "timestamptz" => Self::TimestampTz,
+            "timestamptz" | "timestamp with time zone" => Self::TimestampTz,
             "uuid" => Self::Uuid,
-            "string" => Self::String,
+            "string" | "varchar" => Self::String,
             _ => return decimal().ok_or(()),
         })
     }
@@ -159,6 +159,16 @@ mod tests {
             assert_eq!(Kind::of(&kind.arrow()), Some(kind));
         }
         assert_eq!(" Decimal (38,10) ".parse(), Ok(decimal));
+        for (sql, kind) in [
+            ("BIGINT", Kind::Long),
+            ("integer", Kind::Int),
+            ("REAL", Kind::Float),
+            ("VARCHAR", Kind::String),
+            ("TIMESTAMP WITH TIME ZONE", Kind::TimestampTz),
+            ("DECIMAL(38, 10)", decimal),
+        ] {
+            assert_eq!(sql.parse(), Ok(kind), "{sql}");
+        }
         for wrong in ["decimal", "decimal(39, 2)", "decimal(2, 3)", "decimal(0, 0)", "decimal(4)", "number", ""] {
             assert_eq!(wrong.parse::<Kind>(), Err(()), "{wrong}");
         }

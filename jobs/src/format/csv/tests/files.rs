@@ -155,6 +155,62 @@ async fn a_given_schema_wins() {
 }
 
 #[tokio::test]
+async fn a_tables_types_are_taken_where_all_cells_have_them() {
+    let decimal = Kind::Decimal { precision: 3, scale: 2 };
+    let mut fields: Vec<_> = [
+        ("zip", Kind::String),
+        ("price", decimal),
+        ("more", decimal),
+        ("fine", decimal),
+        ("big", Kind::Long),
+        ("ok", Kind::Boolean),
+        ("at", Kind::TimestampTz),
+        ("n", Kind::Int),
+    ]
+    .iter()
+    .map(|(name, kind)| kind.field(name))
+    .collect();
+    fields.push(arrow_schema::Field::new("raw", DataType::LargeBinary, false));
+    let table = Schema::new(fields);
+    let onto = async |text: &str| {
+        load_onto(Some(&table), &reading(json!({})), &[("a.csv", text.as_bytes())], 7, 16).await.expect("loaded")
+    };
+    let loaded =
+        onto("zip,price,more,fine,big,ok,at,n,raw,new\n12345,2,12.5,0.125,7,,,x,,1\n00501,1.5,1,1,8,,,2,,\n").await;
+    let types = [
+        "zip: string",
+        "price: decimal(3, 2)",
+        "more: decimal(4, 2)",
+        "fine: decimal(4, 3)",
+        "big: long",
+        "ok: boolean",
+        "at: timestamptz",
+        "n: string",
+        "raw: LargeBinary",
+        "new: int",
+    ];
+    assert_eq!(loaded.columns, types);
+    assert_eq!(loaded.lines(), ["12345|2.00|12.50|0.125|7|-|-|x|-|1", "00501|1.50|1.00|1.000|8|-|-|2|-|-"]);
+    let header = onto("zip,ok,n,new\n").await;
+    assert_eq!(header.columns, ["zip: string", "ok: boolean", "n: int", "new: string"]);
+    assert_eq!((header.rows.len(), header.notes.len()), (0, 0));
+    let given = reading(json!({"schema": {"zip": "int"}}));
+    let loaded = load_onto(Some(&table), &given, &[("a.csv", b"zip\n00501\n")], 7, 16).await.expect("loaded");
+    assert_eq!((loaded.columns, loaded.rows), (vec!["zip: int".to_owned()], vec![vec![Some("501".to_owned())]]));
+}
+
+#[tokio::test]
+async fn a_file_of_other_columns_is_refused() {
+    let files: [(&str, &[u8]); 3] = [("1.csv", b"id,a\n1,x\n"), ("2.csv", b"2,y\n3,z\n"), ("3.csv", b"id\n4\n")];
+    let error = load_by(&reading(json!({})), &files, 3, 16).await.expect_err("no header");
+    assert_eq!(error.code(), Code::SchemaMismatch);
+    assert!(error.message().starts_with("2.csv: none of its columns (`2`, `y`)"), "{error}");
+    assert!(error.message().ends_with("has it a header? `header`"), "{error}");
+    let joined = load_by(&reading(json!({})), &[files[0], files[2]], 3, 16).await.expect("loaded");
+    assert_eq!(joined.notes, ["a: column `a` is in 1 of 2 files; the rows of the others have NULL"]);
+}
+
+#[tokio::test]
 async fn files_are_joined_by_name() {
     let files: [(&str, &[u8]); 4] =
         [("1.csv", b"id,a\n1,x\n"), ("2.csv", b"b,id\n2.5,2\n"), ("3.csv", b""), ("4.csv", b"id\n3.25\n4\n")];
@@ -231,7 +287,7 @@ async fn bounds_hold() {
     ctx.limits = Arc::new(crate::config::Limits { max_cell_bytes: 600_000, max_columns: 3, ..Default::default() });
     let refused = async |text: String| {
         let blobs = [MemoryBlob::blob("a.csv", text, 100_000)];
-        Csv::scan(&Reading::default(), &blobs, &ctx).await.map(|_| ()).expect_err("refused")
+        Csv::scan(&Reading::default(), None, &blobs, &ctx).await.map(|_| ()).expect_err("refused")
     };
     let open = refused(format!("a\nx\n\"{}", "y,\n".repeat(1_000_000))).await;
     assert_eq!(open.code(), Code::CellTooLarge);
@@ -251,7 +307,7 @@ async fn bounds_hold() {
 async fn a_file_that_changes_is_noticed() {
     let (ctx, reading) = (ctx(), Reading::default());
     let before = [MemoryBlob::blob("a.csv", "id\n1\n2\n", 100)];
-    let scanned = Csv::scan(&reading, &before, &ctx).await.expect("scanned");
+    let scanned = Csv::scan(&reading, None, &before, &ctx).await.expect("scanned");
     for after in ["id\n1\nx\n", "id\n112\n", "id\n1,2\n", "id\n\"1\n\n"] {
         let blob = MemoryBlob::blob("a.csv", after, 100);
         let read = async {
@@ -267,6 +323,6 @@ async fn a_stop_ends_it() {
     let ctx = ctx();
     ctx.stop.set(crate::StopReason::Cancelled);
     let blobs = [MemoryBlob::blob("a.csv", "id\n1\n", 100)];
-    let ended = Csv::scan(&Reading::default(), &blobs, &ctx).await.map(|_| ());
+    let ended = Csv::scan(&Reading::default(), None, &blobs, &ctx).await.map(|_| ());
     assert_eq!(ended.expect_err("stopped").code(), Code::Cancelled);
 }
