@@ -25,6 +25,10 @@ const CHUNK: usize = 256 << 10;
 const FREE_BYTES: u64 = 64 << 20;
 /// Beyond that, the most decompressed bytes for each compressed one.
 const MOST_RATIO: u64 = 1000;
+/// Members or frames in a row that may hold nothing.
+const MOST_EMPTY: u32 = 1000;
+/// After so many steps whoever waits for this thread has its turn: a chunk may be made of a great many members.
+const STEPS: u32 = 64;
 
 impl Compression {
     /// Tells it from a file's first bytes, and holds the name to it.
@@ -76,6 +80,7 @@ impl Compression {
             name: name.to_owned(),
             taken: 0,
             given: 0,
+            empty: 0,
             most: limits.max_decompressed_bytes,
         };
         futures::stream::try_unfold(decoding, |mut decoding| async {
@@ -106,20 +111,27 @@ struct Decoding {
     name: String,
     taken: u64,
     given: u64,
+    /// Members in a row that held nothing.
+    empty: u32,
     most: u64,
 }
 
 impl Decoding {
     async fn next(&mut self) -> Result<Option<Bytes>> {
         let mut output = Vec::with_capacity(CHUNK);
-        loop {
+        for step in 1_u32.. {
+            if step.is_multiple_of(STEPS) {
+                tokio::task::yield_now().await;
+            }
             if self.input.is_empty() && !self.ended {
                 match self.chunks.next().await {
                     Some(chunk) => self.input = chunk?,
                     None => self.ended = true,
                 }
             }
+            let before = output.len();
             let used = self.decoder.run(&self.input, &mut output).map_err(|bad| self.bad(bad))?;
+            self.count_empty(used, output.len() > before)?;
             self.input.advance(used);
             self.taken += used as u64;
             let idle = used == 0 && output.len() < output.capacity();
@@ -139,6 +151,19 @@ impl Decoding {
                 let message = format!("{}: the compressed data ends too early; the file is not whole", self.name);
                 Err(Error::new(Code::Truncated, message))
             }
+        }
+    }
+
+    /// Refuses too many members in a row that hold nothing: they cost time and no bytes.
+    fn count_empty(&mut self, used: usize, grown: bool) -> Result<()> {
+        match (grown, used > 0 && self.decoder.is_complete()) {
+            (true, _) => self.empty = 0,
+            (false, true) => self.empty += 1,
+            (false, false) => {}
+        }
+        match self.empty > MOST_EMPTY {
+            true => Err(self.bad(Bad(format!("more than {MOST_EMPTY} members in a row hold nothing")))),
+            false => Ok(()),
         }
     }
 

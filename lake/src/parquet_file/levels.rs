@@ -47,6 +47,18 @@ impl Rows {
         Ok(())
     }
 
+    /// Takes a page whose levels are in the outdated encoding BIT_PACKED: few values need no look, and files of more have
+    /// been written otherwise since 2013.
+    pub(super) fn outdated(&mut self, values: u64) -> Result<()> {
+        self.open += values;
+        if self.open <= FEW {
+            return Ok(());
+        }
+        Err(FileError::CellTooLarge(format!(
+            "has lists of more than {FEW} values whose repetition levels are in the outdated encoding BIT_PACKED"
+        )))
+    }
+
     fn run(&mut self, length: u64, begins: bool) -> Result<()> {
         match begins {
             true => self.open = 1,
@@ -77,4 +89,21 @@ impl Rows {
 
 fn broken() -> FileError {
     FileError::invalid("is broken: a page ends before its repetition levels")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_encoding_hides_a_long_row() {
+        let mut packed = Rows::new(1, 10 * FEW);
+        packed.outdated(FEW).expect("few values");
+        assert!(matches!(packed.outdated(1), Err(FileError::CellTooLarge(_))));
+
+        // A run of 2 * FEW levels of value 1: one row.
+        let (mut rle, run) = (Rows::new(1, 2 * FEW), [0x80, 0x80, 0x80, 0x02, 1]);
+        rle.page(&run, 2 * FEW).expect("as many as are permitted");
+        assert!(matches!(rle.page(&run, 2 * FEW), Err(FileError::CellTooLarge(_))));
+    }
 }

@@ -32,13 +32,20 @@ pub(super) struct Shared {
     room: usize,
     open: AtomicUsize,
     fault: Mutex<Option<FileError>>,
+    /// Whether anybody still takes the rows.
+    wanted: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl Shared {
     /// For a row group of so many compressed bytes.
-    pub(super) fn new(compressed: u64) -> Self {
+    pub(super) fn new(compressed: u64, wanted: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         let room = usize::try_from(compressed.saturating_mul(64)).unwrap_or(usize::MAX);
-        Self { room: room.clamp(PAGE_BYTES, 8 * PAGE_BYTES), open: AtomicUsize::new(0), fault: Mutex::new(None) }
+        Self {
+            room: room.clamp(PAGE_BYTES, 8 * PAGE_BYTES),
+            open: AtomicUsize::new(0),
+            fault: Mutex::new(None),
+            wanted: Box::new(wanted),
+        }
     }
 
     /// The first fault, once.
@@ -139,6 +146,9 @@ impl Pages {
     }
 
     fn page(&mut self) -> Result<Option<Page>> {
+        if !(self.shared.wanted)() {
+            return Err(FileError::invalid("is not read on"));
+        }
         let Some(header) = self.header()? else {
             if self.values != self.claims.values {
                 let what =
@@ -264,10 +274,13 @@ impl Pages {
         })
     }
 
-    fn count_rows(&mut self, levels: Option<&[u8]>, header: &Header) -> Result<()> {
-        match (&mut self.rows, levels) {
-            (Some(rows), Some(levels)) => rows.page(levels, u64::from(header.values)),
-            _ => Ok(()),
+    /// Counts the values of the page's rows, by its levels if these are runs.
+    fn count_rows(&mut self, runs: Option<&[u8]>, header: &Header) -> Result<()> {
+        let values = u64::from(header.values);
+        match (&mut self.rows, runs) {
+            (Some(rows), Some(runs)) => rows.page(runs, values),
+            (Some(rows), None) => rows.outdated(values),
+            (None, _) => Ok(()),
         }
     }
 

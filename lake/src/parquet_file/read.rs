@@ -129,7 +129,8 @@ impl Reading {
     /// Sends the rows of a group; whether anybody still takes them.
     fn decode(&self, index: usize, bytes: &Fetched, handle: &Handle) -> Result<bool> {
         let group = &self.own.row_groups()[index];
-        let shared = Arc::new(Shared::new(group.bytes));
+        let sender = self.sender.clone();
+        let shared = Arc::new(Shared::new(group.bytes, move || !sender.is_closed()));
         let chunks = Chunks { reading: self, index, bytes, handle, shared: shared.clone() };
         let told = |said: FileError| shared.fault().unwrap_or(said);
         let reader =

@@ -21,6 +21,10 @@ pub(super) enum Fault {
     AfterQuote,
     /// A byte of value 0.
     Nul,
+    /// A second mark of the order of bytes.
+    SecondMark,
+    /// Too many blank lines before the first record.
+    BlankBegin { bytes: usize },
     /// Bytes that are no text in the encoding.
     NotText { encoding: &'static str },
     /// A field is too large.
@@ -38,7 +42,7 @@ impl Fault {
         match self {
             Self::Ragged { .. } => Code::RaggedRow,
             Self::Unterminated => Code::CsvUnterminatedQuote,
-            Self::AfterQuote | Self::Nul => Code::CsvInvalid,
+            Self::AfterQuote | Self::Nul | Self::SecondMark | Self::BlankBegin { .. } => Code::CsvInvalid,
             Self::NotText { .. } => Code::InvalidText,
             Self::CellTooLarge { .. } | Self::RowTooLarge { .. } => Code::CellTooLarge,
             Self::TooManyColumns { .. } => Code::TooManyColumns,
@@ -68,6 +72,10 @@ impl fmt::Display for Fault {
                 "text follows the quote that closes a field; quotes within quoted fields must be doubled, or set `quote` to \"\"",
             ),
             Self::Nul => f.write_str("there is a byte of value 0; if the file is UTF-16, say so by `encoding`"),
+            Self::SecondMark => f.write_str("the text begins with a second byte order mark; take it away"),
+            Self::BlankBegin { bytes } => {
+                write!(f, "the file begins with {bytes} bytes or more of blank lines; take them away")
+            }
             Self::NotText { encoding } => {
                 write!(f, "the bytes are not text in {encoding}; say by `encoding` what they are, such as windows-1252")
             }

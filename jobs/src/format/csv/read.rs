@@ -51,9 +51,9 @@ pub(super) async fn read(
         Some(bytes) => Records::new(text::exactly(&blob, bytes.clone()), name.clone(), dialect.clone(), ctx)
             .starting_at(bytes.start, at.piece.line),
         None => {
-            let opened = text::open(&blob, &dialect, &ctx.limits, true).await?;
+            let opened = text::open(&blob, &dialect, &ctx.limits, true).await.map_err(|e| told(&name, e))?;
             let mut records = Records::new(opened.chunks, name.clone(), dialect.clone(), ctx);
-            let names = names_of(&mut records, &name, dialect.header).await.map_err(|e| changed(&name).caused_by(e))?;
+            let names = names_of(&mut records, &name, dialect.header).await.map_err(|e| told(&name, e))?;
             if names.is_none_or(|names| names.len() != places.len()) {
                 return Err(changed(&name));
             }
@@ -91,7 +91,7 @@ impl Rows {
         let (mut rows, begin, width) = (0, self.records.offset, self.columns.len());
         while rows < BATCH_ROWS && self.records.offset - begin < BATCH_BYTES {
             let most = block_rows(width).min(BATCH_ROWS - rows);
-            if !self.records.next(Some(width), most).await.map_err(|e| self.told(e))? {
+            if !self.records.next(Some(width), most).await.map_err(|e| told(&self.name, e))? {
                 break;
             }
             self.append()?;
@@ -149,17 +149,22 @@ impl Rows {
         RecordBatch::try_new_with_options(self.schema.clone(), arrays, &options)
             .map_err(|e| Error::new(Code::Internal, "the columns do not make a batch").caused_by(e))
     }
+}
 
-    /// The file was looked through before: what is wrong with it now was not so then.
-    fn told(&self, error: Error) -> Error {
-        match error.code() {
-            Code::RaggedRow
-            | Code::CsvUnterminatedQuote
-            | Code::CsvInvalid
-            | Code::InvalidText
-            | Code::CellTooLarge => changed(&self.name).caused_by(error),
-            _ => error,
-        }
+/// The file was looked through before: what is wrong with it now was not so then.
+fn told(name: &str, error: Error) -> Error {
+    match error.code() {
+        Code::RaggedRow
+        | Code::CsvUnterminatedQuote
+        | Code::CsvInvalid
+        | Code::InvalidText
+        | Code::InvalidIdentifier
+        | Code::TooManyColumns
+        | Code::CellTooLarge
+        | Code::BadCompression
+        | Code::Truncated
+        | Code::DecompressedTooLarge => changed(name).caused_by(error),
+        _ => error,
     }
 }
 

@@ -9,12 +9,14 @@ use super::{
     dialect::Dialect,
     fault::Fault,
     split::{Wanted, split},
-    text::{Broken, Chunks},
+    text::{BOM, Broken, Chunks},
 };
 use crate::{Ctx, Error, Result, Stop};
 
-/// How much text is added at once: so much stays in the processor's cache.
-const STEP: usize = 256 << 10;
+/// How much text is added at once: so much stays in the processor's cache. Tests take little, so that much ends at a step.
+const STEP: usize = if cfg!(test) { 50 } else { 256 << 10 };
+/// The most bytes of blank lines that are kept before the first record of a file without header.
+const MOST_BLANK: usize = 16 << 20;
 
 /// Reads records block by block.
 pub(super) struct Records {
@@ -63,7 +65,7 @@ impl Records {
             strict: true,
             peeking: false,
             // Three times as many must have places.
-            most_bytes: ctx.limits.max_cell_bytes.min((MOST_BYTES - STEP) / 3),
+            most_bytes: ctx.limits.max_cell_bytes.min((MOST_BYTES - STEP - MOST_BLANK) / 3),
             most_fields: ctx.limits.max_columns,
             name,
             stop: ctx.stop.clone(),
@@ -88,7 +90,8 @@ impl Records {
         self
     }
 
-    /// The text was looked through before: whether its bytes are text is not asked again.
+    /// The text was looked through before: whether its bytes are UTF-8 is not asked again here. The columns of text ask, and
+    /// no other type has values of such bytes.
     pub(super) const fn trusted(mut self) -> Self {
         self.strict = false;
         self
@@ -123,10 +126,11 @@ impl Records {
             if self.block.rows() > 0 {
                 return Ok(true);
             }
-            if !progress {
+            if !progress || self.peeking {
                 if self.ended {
                     return Ok(false);
                 }
+                self.check_blank(found.end)?;
                 self.fill().await?;
             }
         }
@@ -140,6 +144,7 @@ impl Records {
         if !self.next(None, 1).await? {
             return Ok(None);
         }
+        self.check_mark()?;
         let texts = self.block.cells.iter().map(|cell| String::from_utf8_lossy(cell.of(&self.text)).into_owned());
         Ok(Some(texts.collect()))
     }
@@ -152,7 +157,11 @@ impl Records {
         self.peeking = true;
         let found = self.next(None, 1).await;
         self.peeking = false;
-        Ok(found?.then_some(self.block.cells.len()))
+        if !found? {
+            return Ok(None);
+        }
+        self.check_mark()?;
+        Ok(Some(self.block.cells.len()))
     }
 
     /// Passes by the rest of the line at hand, and so comes to the begin of a record if no quote is open there. `false` if
@@ -202,12 +211,11 @@ impl Records {
         self.block.cells.get(row * width + column).copied()
     }
 
-    /// Takes the records up to a place: they are whole.
+    /// Takes the records up to a place: they are whole. Whoever peeks takes none, not even blank lines: in a file of one
+    /// column they are rows.
     fn take(&mut self, end: usize, lines: u32) -> Result<()> {
-        if self.strict {
-            self.check_text(self.at, end)?;
-        }
-        if self.peeking && self.block.rows() > 0 {
+        self.check_text(self.at, end)?;
+        if self.peeking {
             return Ok(());
         }
         if let Some(quote) = self.dialect.quote {
@@ -222,11 +230,30 @@ impl Records {
 
     fn check_text(&self, from: usize, to: usize) -> Result<()> {
         let text = &self.text[from..to];
-        let fault = match std::str::from_utf8(text) {
+        let fault = match std::str::from_utf8(if self.strict { text } else { b"" }) {
             Err(e) => Some((e.valid_up_to(), Fault::NotText { encoding: "UTF-8" })),
             Ok(_) => memchr::memchr(0, text).map(|at| (at, Fault::Nul)),
         };
         fault.map_or(Ok(()), |(at, fault)| Err(fault.error(&self.name, self.line + line_breaks(&text[..at]))))
+    }
+
+    /// Refuses a second mark of the order of bytes before the first record: it would be part of a name or a value.
+    fn check_mark(&self) -> Result<()> {
+        match self.block.cells.first() {
+            Some(cell) if cell.of(&self.text).starts_with(BOM) => {
+                Err(Fault::SecondMark.error(&self.name, self.line_of(0)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses too many blank lines to keep: they end here.
+    fn check_blank(&self, end: usize) -> Result<()> {
+        let bytes = end - self.at;
+        match bytes > MOST_BLANK.min(self.most_bytes) {
+            true => Err(Fault::BlankBegin { bytes }.error(&self.name, self.line)),
+            false => Ok(()),
+        }
     }
 
     /// Adds text: a step, or as much as is there already, so that a long record is not looked through too often.

@@ -122,6 +122,42 @@ async fn what_grows_without_measure_is_refused() {
 }
 
 #[tokio::test]
+async fn members_that_hold_nothing_are_few() {
+    for (compression, nothing, something) in
+        [(Compression::Gzip, gzip(b""), gzip(b"a")), (Compression::Zstd, zstd(b""), zstd(b"a"))]
+    {
+        let few = [&nothing.repeat(1000)[..], &something].concat().repeat(3);
+        for size in [1, 4096] {
+            assert_eq!(decoded(compression, &few, size).await.expect("decoded"), b"aaa", "{compression:?}");
+            let many = [&something[..], &nothing.repeat(1001)].concat();
+            let error = decoded(compression, &many, size).await.expect_err("refused");
+            assert_eq!(error.code(), Code::BadCompression, "{compression:?}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_great_many_members_let_others_have_their_turn() {
+    for (compression, data) in [(Compression::Gzip, gzip(b"a")), (Compression::Zstd, zstd(b"a"))] {
+        let data = data.repeat(20_000);
+        let decoding = async { decoded(compression, &data, 1 << 20).await.map(|text| text.len()) };
+        let mut turns = 0;
+        let others = async {
+            loop {
+                tokio::task::yield_now().await;
+                turns += 1;
+            }
+        };
+        let length = tokio::select! {
+            length = decoding => length,
+            () = others => unreachable!(),
+        };
+        assert_eq!(length.expect("decoded"), 20_000);
+        assert!(turns >= 200, "{compression:?}: {turns}");
+    }
+}
+
+#[tokio::test]
 async fn a_window_beyond_the_limit_is_refused() {
     let mut encoder = ::zstd::stream::write::Encoder::new(Vec::new(), 1).expect("an encoder");
     encoder.long_distance_matching(true).expect("set");

@@ -25,16 +25,14 @@ impl Zstd {
 
 impl Decoder for Zstd {
     fn run(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<usize, Bad> {
-        let (start, most) = (output.len(), output.capacity());
+        let start = output.len();
         if input.is_empty() && self.at_end {
             return Ok(0);
         }
-        output.resize(most, 0);
         let mut from = InBuffer::around(input);
-        let mut to = OutBuffer::around(&mut output[start..]);
+        let mut to = OutBuffer::around_pos(output, start);
         let left = self.raw.run(&mut from, &mut to).map_err(|e| Bad(told(&e.to_string())))?;
-        let (used, written) = (from.pos(), to.pos());
-        output.truncate(start + written);
+        let (used, written) = (from.pos(), to.pos() - start);
         if used > 0 || written > 0 {
             self.at_end = left == 0;
         }

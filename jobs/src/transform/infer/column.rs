@@ -75,8 +75,8 @@ impl Column {
                 fill(all, nulls, cells, |cell| number::decimal(cell, scale, limit))
             }
             (Values::Decimal(_), _) => Err(0),
-            (Values::Float(all), _) => fill(all, nulls, cells, |cell| float::<f32>(cell, |value| value.is_infinite())),
-            (Values::Double(all), _) => fill(all, nulls, cells, |cell| float::<f64>(cell, |value| value.is_infinite())),
+            (Values::Float(all), _) => fill(all, nulls, cells, |cell| float::<f32>(cell)),
+            (Values::Double(all), _) => fill(all, nulls, cells, |cell| float::<f64>(cell)),
             (Values::Bits(bits), _) => each(nulls, cells, |cell| {
                 bits.append(cell.map_or(Some(false), boolean)?);
                 Some(())
@@ -160,11 +160,17 @@ fn each<'a>(
     Ok(())
 }
 
-/// Rust's float syntax: decimal or with an exponent, `inf`, `infinity` and `nan` in any case; a number that only rounds
-/// to an infinity is none.
-fn float<T: FromStr>(cell: &[u8], is_infinite: impl Fn(&T) -> bool) -> Option<T> {
-    let value = std::str::from_utf8(cell).ok()?.parse().ok()?;
-    (!is_infinite(&value) || !cell.iter().any(u8::is_ascii_digit)).then_some(value)
+/// The nearest value of a number in Rust's float syntax: decimal or with an exponent, `inf`, `infinity` and `nan` in any
+/// case; a number that only rounds to an infinity or to zero is none.
+fn float<T: FromStr + Copy + Into<f64>>(cell: &[u8]) -> Option<T> {
+    let value: T = std::str::from_utf8(cell).ok()?.parse().ok()?;
+    let wide: f64 = value.into();
+    let digits = cell.iter().take_while(|byte| !matches!(byte, b'e' | b'E'));
+    let lost = match wide == 0.0 {
+        true => digits.copied().any(|byte| matches!(byte, b'1'..=b'9')),
+        false => wide.is_infinite() && cell.iter().any(u8::is_ascii_digit),
+    };
+    (!lost).then_some(value)
 }
 
 /// What people write for yes and no, in any case.
@@ -211,6 +217,9 @@ mod tests {
             (Kind::Double, "-inf", ""),
             (Kind::Double, "0.1", "1e400"),
             (Kind::Float, "1e38", "1e39"),
+            (Kind::Double, "-0.00e-400", "1e-400"),
+            (Kind::Double, "5e-324", "-0.1E-330"),
+            (Kind::Float, "1e-45", "1e-46"),
             (Kind::Date, "2024-02-29", "29.02.2024"),
             (Kind::Time, "12:34", "24:00"),
             (Kind::Timestamp, "2024-02-29T12:34:56.789", "2024-02-29T12:34:56Z"),

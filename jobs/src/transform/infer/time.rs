@@ -2,6 +2,8 @@
 
 const MINUTE: i64 = 60_000_000;
 const DAY: i64 = 86_400_000_000;
+/// The moments of the years 1 to 9999; an offset from UTC may lead out of them.
+const MOMENTS: std::ops::Range<i64> = -62_135_596_800_000_000..253_402_300_800_000_000;
 
 /// A point in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +39,8 @@ pub(super) fn stamp(cell: &[u8]) -> Option<Stamp> {
         return Some(Stamp { micros, offset: None });
     }
     let offset = offset(rest)?;
-    Some(Stamp { micros: micros - i64::from(offset) * MINUTE, offset: Some(offset) })
+    let micros = micros - i64::from(offset) * MINUTE;
+    MOMENTS.contains(&micros).then_some(Stamp { micros, offset: Some(offset) })
 }
 
 /// `hh:mm`, `hh:mm:ss` or with up to 6 digits of a second: microseconds since midnight.
@@ -152,7 +155,13 @@ mod tests {
         assert_eq!(of("2024-01-01 14:34:56+02"), Some((base, Some(120))));
         assert_eq!(of("2024-01-01 07:04:56-0530"), Some((base, Some(-330))));
         assert_eq!(of("2024-01-01T07:04:56-05:30"), Some((base, Some(-330))));
+        assert_eq!(of("0001-01-01T00:00:00-00:01"), Some((MOMENTS.start + MINUTE, Some(-1))));
+        assert_eq!(of("9999-12-31T23:59:59.999999Z"), Some((MOMENTS.end - 1, Some(0))));
         for wrong in [
+            "0001-01-01T00:00:00+00:01",
+            "0001-01-01T00:00:00+23:59",
+            "9999-12-31T23:59:00-00:01",
+            "9999-12-31T23:59:59-23:59",
             "2024-01-01T12:34:60",
             "2024-01-01T24:00:00",
             "2024-01-01T12:60",
@@ -175,7 +184,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn every_moment_comes_back(micros in -62_135_596_800_000_000_i64..253_402_300_800_000_000) {
+        fn every_moment_comes_back(micros in MOMENTS) {
             let moment = chrono::DateTime::from_timestamp_micros(micros).expect("in range");
             let text = moment.format("%Y-%m-%dT%H:%M:%S%.6f").to_string();
             proptest::prop_assert_eq!(stamp(text.as_bytes()), Some(Stamp { micros, offset: None }));

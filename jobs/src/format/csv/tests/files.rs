@@ -98,6 +98,7 @@ async fn what_is_wrong_is_told_with_its_line() {
         ("a,b\n1,2\nx\n\n", Code::RaggedRow, "line 3"),
         ("a,b\n1,2\r\n\"x\"y,2\n", Code::CsvInvalid, "line 3: text follows the quote"),
         ("a,b\n1,2\n\n3,\0\n", Code::CsvInvalid, "line 4: there is a byte of value 0"),
+        ("\u{feff}\u{feff}a,b\n1,2\n", Code::CsvInvalid, "line 1: the text begins with a second byte order mark"),
     ] {
         let (code, message) = code(json!({}), text).await;
         assert_eq!(code, code_, "{text:?}: {message}");
@@ -316,6 +317,49 @@ async fn a_file_that_changes_is_noticed() {
         };
         assert_eq!(read.await.expect_err("noticed").code(), Code::SourceChanged, "{after:?}");
     }
+}
+
+#[tokio::test]
+async fn what_a_first_look_refuses_a_second_does_not_take() {
+    let (ctx, reading) = (ctx(), reading(json!({"schema": {"n": "string"}})));
+    let gzip = |text: &str| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(text.as_bytes()).expect("written");
+        encoder.finish().expect("finished")
+    };
+    let plain = |text: &str| text.as_bytes().to_vec();
+    for (before, after) in [
+        (plain("n\nab\ncd\n"), plain("n\na\0\ncd\n")),
+        (plain("n\nab\ncd\n"), b"n\na\xff\ncd\n".to_vec()),
+        (plain("n\nab\ncd\n"), plain("n\nab\n\n\n\n")),
+        (gzip("n\nab\n"), gzip("n\nab\ncd\n")),
+        (gzip("n\nab\n"), gzip("\u{feff}\u{feff}n\nab\n")),
+        (gzip("n\nab\n"), gzip("n\nab\n")[..20].to_vec()),
+        (gzip("n\nab\n"), [gzip("n\nab\n"), plain("cd")].concat()),
+    ] {
+        let before = [MemoryBlob::blob("a.csv", before, 100)];
+        let scanned = plan::scan_in_pieces(&reading, &before, &ctx, Some(100)).await.expect("scanned");
+        let blob = MemoryBlob::blob("a.csv", after.clone(), 100);
+        let read = async {
+            let stream = Csv::read(&reading, &scanned.schema, blob, &scanned.parts[0], &ctx).await?;
+            stream.try_collect::<Vec<_>>().await
+        };
+        assert_eq!(read.await.expect_err("noticed").code(), Code::SourceChanged, "{after:?}");
+    }
+}
+
+#[tokio::test]
+async fn blank_lines_before_the_first_row_are_kept_or_refused() {
+    let header = reading(json!({"header": false}));
+    let text = "\n".repeat(30_000) + "1\n2\n";
+    let loaded = load_by(&header, &[("a.csv", text.as_bytes())], 1000, 1 << 20).await.expect("loaded");
+    assert_eq!((loaded.columns, loaded.rows.len()), (vec!["column_1: int".to_owned()], 30_002));
+    let mut ctx = ctx();
+    ctx.limits = Arc::new(crate::config::Limits { max_cell_bytes: 20_000, ..Default::default() });
+    let blobs = [MemoryBlob::blob("a.csv", text, 1000)];
+    let error = plan::scan_in_pieces(&header, &blobs, &ctx, Some(1 << 20)).await.map(|_| ()).expect_err("refused");
+    assert_eq!(error.code(), Code::CsvInvalid, "{error}");
+    assert!(error.message().contains("blank lines"), "{error}");
 }
 
 #[tokio::test]

@@ -90,6 +90,34 @@ proptest! {
     }
 
     #[test]
+    fn blank_lines_are_rows_of_one_column_and_of_no_other(
+        lines in prop::collection::vec(prop_oneof![6 => Just(""), 1 => Just("1"), 1 => Just("22")], 0..400),
+        first in 0_usize..300,
+        width in 1_usize..4,
+        header in any::<bool>(),
+        end in prop::sample::select(vec!["\n", "\r\n", "\r"]),
+        compressed in any::<bool>(),
+        chunk in 1_usize..200,
+        piece in 1_u64..300,
+    ) {
+        let mut lines: Vec<_> = std::iter::repeat_n("", first).chain(["7"]).chain(lines).collect();
+        if header {
+            lines.insert(first, "n");
+        }
+        let line = |cell: &&str| if cell.is_empty() { String::new() } else { vec![*cell; width].join(",") };
+        let text: String = lines.iter().map(|cell| line(cell) + end).collect();
+        let bytes = if compressed { zstd::encode_all(text.as_bytes(), 1).expect("encoded") } else { text.into_bytes() };
+        let reading = Reading { header: Some(header), ..Reading::default() };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let loaded = runtime.block_on(load_by(&reading, &[("a.csv", &bytes)], chunk, piece));
+        let loaded = loaded.map_err(|e| TestCaseError::fail(e.to_string()))?;
+        let expected = lines.into_iter().skip(if header { first + 1 } else { 0 });
+        let expected = expected.filter(|cell| width == 1 || !cell.is_empty());
+        let expected: Vec<_> = expected.map(|cell| vec![(!cell.is_empty()).then(|| cell.to_owned()); width]).collect();
+        prop_assert_eq!(loaded.rows, expected);
+    }
+
+    #[test]
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), chunk in 1_usize..50) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let _ = runtime.block_on(load_by(&Reading::default(), &[("a.csv", &bytes)], chunk, 64));
