@@ -54,6 +54,12 @@ impl FileRoots {
         if path.is_empty() || path.len() > MAX_PATH || path.contains('\0') {
             return Err(fault(Code::InvalidField, format!("must be a path of at most {MAX_PATH} bytes")));
         }
+        if path.ends_with('/') || path.ends_with("/.") {
+            return Err(fault(
+                Code::NotAFile,
+                "names a folder by its end; give a file, or `/*` for the files in it".into(),
+            ));
+        }
         let whole = Path::new(path);
         if whole.components().any(|part| part == Component::ParentDir) {
             return Err(fault(Code::PathNotAllowed, "must not go up by `..`".into()));
@@ -104,6 +110,9 @@ mod tests {
         assert_eq!(place("/data"), beneath("/data", ""));
         for path in ["/etc/passwd", "/data/../etc/passwd", "/database/a", "a.csv", "..", "/data/sub/.."] {
             assert_eq!(place(path), Err(Code::PathNotAllowed), "{path}");
+        }
+        for path in ["/data/", "/data/a.csv/", "/data/a.csv/.", "/data/*/"] {
+            assert_eq!(place(path), Err(Code::NotAFile), "{path}");
         }
         assert_eq!((place(""), place("/data/\0")), (Err(Code::InvalidField), Err(Code::InvalidField)));
         let none = FileRoots::default().place("file_path", "/data/a.csv").expect_err("no roots");

@@ -3,6 +3,9 @@ use std::path::Path;
 
 use globset::{GlobBuilder, GlobMatcher};
 
+/// The most names that are looked at for one pattern or prefix.
+pub(super) const MOST_SEEN: usize = 1_000_000;
+
 /// What makes a text a pattern, or ends the part of one that stands for itself.
 const SPECIAL: [char; 5] = ['*', '?', '[', '{', '\\'];
 

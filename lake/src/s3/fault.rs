@@ -22,7 +22,8 @@ impl Bucket {
         };
         let said = said(&error, transport, is);
         let (kind, why) = self.kind_of(&said);
-        let message = format!("cannot {action} `{}` at {}: {why}", self.location(key), self.endpoint);
+        // A listed key is the store's word.
+        let message = format!("cannot {action} `{}` at {}: {why}", self.location(&self.blank(key)), self.endpoint);
         Error::new(kind, message).caused_by(self.cause(&chain))
     }
 
@@ -58,7 +59,8 @@ impl Bucket {
             "QuotaExceeded" | "XMinioStorageFull" | "InsufficientStorage" | "StorageFull" | "NoSpace" => {
                 (Kind::StorageFull, "the store is full".to_owned())
             }
-            _ => said.kind_by_status(),
+            // A store may say what it was sent.
+            code => said.kind_by_status(&self.blank(code)),
         };
         (kind, why)
     }
@@ -70,8 +72,12 @@ impl Bucket {
         if let Some(root) = chain.last().map(ToString::to_string).filter(|root| !text.contains(root.as_str())) {
             text = format!("{text}: {root}");
         }
-        let text = self.secrets.iter().fold(text, |text, secret| text.replace(secret.as_str(), "***"));
-        text.chars().take(MOST_CAUSE).collect()
+        self.blank(&text).chars().take(MOST_CAUSE).collect()
+    }
+
+    /// A text without the keys and the session token.
+    fn blank(&self, text: &str) -> String {
+        self.secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "***"))
     }
 }
 
@@ -86,7 +92,7 @@ pub(super) fn is_unsure(error: &object_store::Error) -> bool {
 
 /// What an error tells.
 struct Said {
-    /// S3's name for it, if the answer had one.
+    /// S3's name for it, if the answer had one that can be one.
     code: String,
     /// The status of the answer; 0 if there was none.
     status: u16,
@@ -116,7 +122,7 @@ fn said(
     let status = between("status code: ", ":").and_then(number).unwrap_or_else(by_variant);
     let lower = text.to_ascii_lowercase();
     Said {
-        code: between("<Code>", "</Code>").unwrap_or_default(),
+        code: between("<Code>", "</Code>").filter(|code| is_code(code)).unwrap_or_default(),
         status,
         transport,
         tls: ["certificate", "handshake", "tls error", "invalidcontenttype"].iter().any(|word| lower.contains(word)),
@@ -125,9 +131,14 @@ fn said(
     }
 }
 
+/// Whether a text can be S3's name for a failure: a word or two, with dots at most.
+fn is_code(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.')
+}
+
 impl Said {
-    fn kind_by_status(&self) -> (Kind, String) {
-        let code = if self.code.is_empty() { String::new() } else { format!(" ({})", self.code) };
+    fn kind_by_status(&self, code: &str) -> (Kind, String) {
+        let code = if code.is_empty() { String::new() } else { format!(" ({code})") };
         match (self.status, self.transport) {
             (404, _) => (Kind::ObjectNotFound, "there is no such object".to_owned()),
             (401 | 403, _) => (Kind::ObjectForbidden, format!("the store does not allow it{code}")),
@@ -188,6 +199,26 @@ mod tests {
             let (found, message) = told(answer(status, code));
             assert_eq!(found, kind, "{code}");
             assert!(message.contains(says) && message.contains("s3://bucket/a/b"), "{message}");
+        }
+    }
+
+    #[test]
+    fn what_the_store_says_shows_no_secret_and_stays_a_word() {
+        let secret = |text: &str| Some(text.to_owned());
+        let config = S3Config {
+            access_key: secret("AKIDEXAMPLE"),
+            secret_key: secret("wJalrXUtnFEMI"),
+            session_token: secret("FwoGZXIvYXdzE"),
+            ..S3Config::default()
+        };
+        let bucket = Bucket::connect(&config, "bucket").expect("bucket");
+        for code in ["AKIDEXAMPLE", "wJalrXUtnFEMI", "X.FwoGZXIvYXdzE", "tok=FwoGZXIvYXdzE", &"Z".repeat(65), "<b>"] {
+            let error = bucket.failed("read", "a/wJalrXUtnFEMI", answer("400 Bad Request", code));
+            let shown = format!("{} {error:?}", error.message());
+            for secret in ["AKID", "wJal", "FwoG"] {
+                assert!(!shown.contains(secret), "{shown}");
+            }
+            assert!(!error.message().contains("ZZ") && !error.message().contains('<'), "{error}");
         }
     }
 

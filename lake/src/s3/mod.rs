@@ -26,6 +26,8 @@ const RETRIES: usize = 10;
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 /// After this time a failed request is not tried again.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// After so many pages in a row that bring no object with content, a listing is given up.
+const MOST_BARREN: u32 = 1_000;
 /// The parts of all uploads to a bucket that may be under way at a time: what bounds their memory.
 const PARTS_UNDER_WAY: usize = 8;
 
@@ -106,6 +108,8 @@ pub struct Bucket {
     /// What must not be seen in causes.
     secrets: Arc<[String]>,
     store: Arc<AmazonS3>,
+    /// How long a read may take beside the time that its bytes need: for connecting, tries and silence.
+    patience: Duration,
     parts: Arc<Semaphore>,
 }
 
@@ -159,6 +163,7 @@ impl Bucket {
             endpoint: endpoint.map_or_else(|| "amazonaws.com".to_owned(), |url| http::address(&url, None)).into(),
             secrets: keys.into_iter().flatten().filter(|key| !key.is_empty()).cloned().collect(),
             store: Arc::new(store),
+            patience: config.silence_timeout * 3,
             parts: Arc::new(Semaphore::new(PARTS_UNDER_WAY)),
         })
     }
@@ -201,15 +206,21 @@ impl Bucket {
     /// Empty objects that stand for folders are left out.
     ///
     /// # Errors
-    /// As [`Bucket::head`], as items; [`Kind::UnsupportedFeature`] for keys with empty or `.` and `..` parts.
+    /// As [`Bucket::head`], as items; [`Kind::StoreUnreachable`] if it does not end; [`Kind::UnsupportedFeature`] for keys with empty or `.` and `..` parts.
     pub fn list(&self, prefix: &str) -> BoxStream<'static, Result<Object>> {
         let (bucket, prefix) = (self.clone(), prefix.to_owned());
-        let pages = futures::stream::try_unfold(Some(None), move |next: Option<Option<String>>| {
+        let pages = futures::stream::try_unfold(Some((None, 0)), move |next: Option<(Option<String>, u32)>| {
             let (bucket, prefix) = (bucket.clone(), prefix.clone());
             async move {
-                let Some(token) = next else { return Ok(None) };
-                let (objects, more) = bucket.page(&prefix, token, None).await?;
-                Ok(Some((futures::stream::iter(objects.into_iter().map(Ok::<_, Error>)), more.map(Some))))
+                let Some((token, barren)) = next else { return Ok(None) };
+                let (objects, more) = bucket.page(&prefix, token.clone(), None).await?;
+                let barren = if objects.iter().all(|object| object.size == 0) { barren + 1 } else { 0 };
+                if more.is_some() && (more == token || barren > MOST_BARREN) {
+                    let what = format!("the store's listing of `{}` does not go on", bucket.location(&prefix));
+                    return Err(Error::new(Kind::StoreUnreachable, what));
+                }
+                let objects = futures::stream::iter(objects.into_iter().map(Ok::<_, Error>));
+                Ok(Some((objects, more.map(|token| (Some(token), barren)))))
             }
         });
         let bucket = self.clone();

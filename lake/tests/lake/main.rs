@@ -13,6 +13,7 @@ mod proxy;
 mod python;
 mod race;
 mod s3;
+mod s3_lies;
 #[allow(dead_code)]
 #[path = "../../../tests/src/s3.rs"]
 mod s3_server;

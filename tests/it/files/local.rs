@@ -67,7 +67,7 @@ async fn links_that_stay_inside_are_followed() {
     stand.write("real/a.csv", csv(1, 10));
     symlink("real", stand.path("latest")).expect("link");
     symlink("real/a.csv", stand.path("current.csv")).expect("link");
-    for (path, total) in [("latest/a.csv", 10), ("current.csv", 20), ("latest/*.csv", 30), ("*/./a.csv", 50)] {
+    for (path, total) in [("latest/a.csv", 10), ("current.csv", 20), ("latest/*.csv", 30), ("l*/./a.csv", 40)] {
         let path = stand.path(path).display().to_string();
         stand.icehaul.done("/load/file", &into_things(json!({"filePath": path}))).await;
         assert_eq!(stand.icehaul.rows("select count(*) from raw.things").await, [json!([total])], "{path}");

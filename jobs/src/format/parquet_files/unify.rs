@@ -37,6 +37,7 @@ impl Union {
         self.join.add(file, names, known, "load them into tables of their own")?;
         for field in schema.fields() {
             let Some(place) = self.places.get(&field.name().to_lowercase()) else {
+                check_members(field, file)?;
                 self.places.insert(field.name().to_lowercase(), self.columns.len());
                 self.columns.push(Column { field: field.as_ref().clone(), file: file.to_owned(), files: 1 });
                 continue;
@@ -60,6 +61,7 @@ impl Union {
                 );
                 Error::new(Code::SchemaMismatch, message)
             })?;
+            check_members(&known.field, file)?;
         }
         Ok(())
     }
@@ -91,6 +93,32 @@ impl Union {
         let columns = self.columns.iter().zip(schema.fields());
         columns.filter_map(|(column, field)| self.join.note(field.name(), &type_name(field), column.files)).collect()
     }
+}
+
+/// Refuses a structure with two members whose names differ by case only, or not at all.
+fn check_members(field: &Field, file: &str) -> Result<()> {
+    let Some((first, second)) = twins(field) else { return Ok(()) };
+    let message = format!(
+        "`{first}` and `{second}` of `{file}`, or of a file before it, are members of one structure: engines that fold case \
+         could not tell them apart; rename one"
+    );
+    Err(Error::new(Code::DuplicateColumn, message))
+}
+
+/// The paths of two members that engines could not tell apart.
+fn twins(field: &Field) -> Option<(String, String)> {
+    let inner = match field.data_type() {
+        DataType::Struct(members) => {
+            let mut seen = HashMap::new();
+            let again = |member: &FieldRef| {
+                Some((seen.insert(member.name().to_lowercase(), member.name().clone())?, member.name().clone()))
+            };
+            members.iter().find_map(again).or_else(|| members.iter().find_map(|member| twins(member)))
+        }
+        DataType::List(item) | DataType::Map(item, _) => twins(item),
+        _ => None,
+    };
+    inner.map(|(first, second)| (format!("{}.{first}", field.name()), format!("{}.{second}", field.name())))
 }
 
 /// Two types that do not fit.
@@ -293,5 +321,14 @@ mod tests {
     fn names_that_differ_by_case_only_are_refused() {
         let error = union(&[schema(&[("Id", DataType::Int64)]), schema(&[("id", DataType::Int64)])]).expect_err("two");
         assert_eq!(error.code(), Code::DuplicateColumn);
+        let inner = |names: &[&str]| {
+            let members = names.iter().map(|name| Field::new(*name, DataType::Int64, true));
+            schema(&[("s", list(DataType::Struct(members.collect())))])
+        };
+        for files in [vec![inner(&["k", "x"]), inner(&["x", "K"])], vec![inner(&["k", "K"])]] {
+            let error = union(&files).expect_err("two");
+            assert_eq!(error.code(), Code::DuplicateColumn);
+            assert!(error.message().contains("`s.element.k` and `s.element.K`"), "{error}");
+        }
     }
 }

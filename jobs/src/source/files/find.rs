@@ -1,5 +1,8 @@
 //! Which files a request means, each pinned as it is now.
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
 
 use rustix::fs::FileType;
 
@@ -7,16 +10,20 @@ use super::{
     beneath::{check_kind, entries, look, name},
     local::{LocalFile, Pin},
 };
-use crate::{Code, Error, Result, config::Beneath, source::pattern::Pattern};
+use crate::{
+    Code, Error, Result,
+    config::Beneath,
+    source::pattern::{MOST_SEEN, Pattern},
+};
 
-/// The most entries that are looked at for one pattern, and the deepest folder.
-const MOST_SEEN: usize = 1_000_000;
+/// The deepest folder that is looked into, below that which the pattern begins with.
 const DEEPEST: usize = 64;
 
 /// The files that a path or pattern means, sorted by name; at least one.
 ///
 /// # Errors
-/// [`Code::SourceNotFound`], [`Code::TooManyFiles`], and those of opening.
+/// [`Code::SourceNotFound`], [`Code::TooManyFiles`] (or folders that lie too deep), [`Code::InvalidField`] for a pattern
+/// that means one file by two names, and those of opening.
 pub(super) fn find(at: Beneath, most: usize) -> Result<Vec<LocalFile>> {
     let text = at.rest.to_string_lossy();
     let places = match Pattern::is_meant(&text) {
@@ -34,7 +41,22 @@ pub(super) fn find(at: Beneath, most: usize) -> Result<Vec<LocalFile>> {
     let files = places.into_iter().map(|rest| pinned(Beneath { root: at.root.clone(), rest }));
     let mut files = files.collect::<Result<Vec<_>>>()?;
     files.sort_by(|a, b| a.place().cmp(b.place()));
+    check_once(&files)?;
     Ok(files)
+}
+
+/// Refuses a file that is meant by two names, as by a link beside its target: its rows would be loaded twice.
+fn check_once(files: &[LocalFile]) -> Result<()> {
+    let mut seen = HashMap::with_capacity(files.len());
+    for file in files {
+        if let Some(first) = seen.insert(file.identity(), file.place()) {
+            let (first, second) = (first.display(), file.place().display());
+            let why =
+                format!("means one file twice, as `{first}` and as `{second}`: narrow the pattern to one of the two");
+            return Err(Error::field("file_path", Code::InvalidField, why));
+        }
+    }
+    Ok(())
 }
 
 /// The file at a place, as it is now.
@@ -68,11 +90,11 @@ impl Walk<'_> {
             let path = folder.join(&entry.name);
             let text = path.to_string_lossy();
             let (meant, below) = (self.pattern.matches(&text), self.pattern.may_lie_below(&text));
-            let below = below && depth < DEEPEST;
             if !meant && !below {
                 continue;
             }
             match self.kind(&path, entry.kind, meant)? {
+                Some(FileType::Directory) if below && depth == DEEPEST => return Err(self.too_deep(&path)),
                 Some(FileType::Directory) if below => self.enter(&path, depth + 1)?,
                 Some(FileType::Directory) | None => {}
                 Some(_) if meant => self.found.push(path),
@@ -89,6 +111,13 @@ impl Walk<'_> {
             }
         }
         Ok(())
+    }
+
+    fn too_deep(&self, folder: &Path) -> Error {
+        let what = name(&self.at(folder));
+        let why =
+            format!("the pattern means folders more than {DEEPEST} deep, as `{what}`: begin it nearer to the files");
+        Error::new(Code::TooManyFiles, why)
     }
 
     /// What lies at the end of a link; `None` for one that is not followed on the way to other files. A folder behind a
@@ -135,7 +164,8 @@ mod tests {
         };
         assert_eq!(found("*.csv", 9).expect("files"), ["a.csv", "b.csv"]);
         assert_eq!(found("**/*.csv", 9).expect("files"), ["2024/07/y.csv", "2024/x.csv", "a.csv", "b.csv"]);
-        assert_eq!(found("*/*.csv", 9).expect("files"), ["2024/x.csv", "year/x.csv"]);
+        assert_eq!(found("y*/*.csv", 9).expect("files"), ["year/x.csv"]);
+        assert_eq!(found("*/*.csv", 9), Err(Code::InvalidField), "the same file through a link");
         assert_eq!(found("c.txt", 1).expect("files"), ["c.txt"]);
         assert_eq!(found("*.csv", 1), Err(Code::TooManyFiles));
         for (nothing, code) in
@@ -149,5 +179,39 @@ mod tests {
             Err(Code::PathNotAllowed),
             "a link that is meant itself is not left out silently"
         );
+    }
+
+    #[test]
+    fn no_file_is_left_out_because_it_lies_deep() {
+        let root = tempfile::tempdir().expect("folder");
+        let found = |depth: usize| {
+            let folder = root.path().join(depth.to_string()).join(vec!["d"; depth].join("/"));
+            fs::create_dir_all(&folder).expect("folders");
+            fs::write(folder.join("a.csv"), "x").expect("file");
+            let rest = format!("{depth}/**/*.csv").into();
+            find(Beneath { root: root.path().to_owned(), rest }, 9)
+                .map(|files| files.len())
+                .map_err(|error| error.code())
+        };
+        assert_eq!(found(DEEPEST), Ok(1));
+        assert_eq!(found(DEEPEST + 1), Err(Code::TooManyFiles));
+    }
+
+    #[test]
+    fn no_file_is_read_by_two_names() {
+        let folder = tempfile::tempdir().expect("folder");
+        let root = folder.path().to_owned();
+        fs::write(root.join("a.csv"), "x").expect("file");
+        fs::hard_link(root.join("a.csv"), root.join("b.csv")).expect("link");
+        symlink("a.csv", root.join("latest.csv")).expect("link");
+        let found = |pattern: &str| find(Beneath { root: root.clone(), rest: pattern.into() }, 9);
+        for (pattern, first, second) in
+            [("[ab].csv", "`a.csv`", "`b.csv`"), ("{a,latest}.csv", "`a.csv`", "`latest.csv`")]
+        {
+            let error = found(pattern).err().expect("refused");
+            assert_eq!(error.code(), Code::InvalidField);
+            assert!(error.message().contains(first) && error.message().contains(second), "{error}");
+        }
+        assert_eq!(found("l*.csv").expect("a file").len(), 1);
     }
 }

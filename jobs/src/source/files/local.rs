@@ -22,8 +22,10 @@ pub(super) struct Pin {
     device: u64,
     inode: u64,
     size: u64,
-    /// Seconds and nanoseconds of the last change.
+    /// Seconds and nanoseconds of the last change of the content, which programs can set back,
     modified: (i64, u64),
+    /// and of any change, which they cannot.
+    changed: (i64, u64),
 }
 
 impl Pin {
@@ -33,6 +35,7 @@ impl Pin {
             inode: stat.st_ino,
             size: u64::try_from(stat.st_size).unwrap_or_default(),
             modified: (stat.st_mtime, stat.st_mtime_nsec),
+            changed: (stat.st_ctime, stat.st_ctime_nsec),
         }
     }
 }
@@ -55,6 +58,11 @@ impl LocalFile {
     /// The way from the root.
     pub fn place(&self) -> &Path {
         &self.0.at.rest
+    }
+
+    /// What is the same for all names of one file: its device and inode.
+    pub fn identity(&self) -> (u64, u64) {
+        (self.0.pin.device, self.0.pin.inode)
     }
 }
 
@@ -181,6 +189,11 @@ mod tests {
         fs::write(folder.path().join("g"), &content).expect("file");
         fs::rename(folder.path().join("g"), &path).expect("moved");
         assert_eq!(whole(&file).await.expect_err("changed").code(), Code::SourceChanged, "replaced");
+        let file = find();
+        let modified = fs::metadata(&path).and_then(|meta| meta.modified()).expect("a time");
+        let mut again = OpenOptions::new().write(true).open(&path).expect("file");
+        again.write_all(b"other").and_then(|()| again.set_modified(modified)).expect("written");
+        assert_eq!(whole(&file).await.expect_err("changed").code(), Code::SourceChanged, "with its old time");
         let file = find();
         OpenOptions::new().write(true).open(&path).expect("file").set_len(5).expect("cut");
         assert_eq!(whole(&file).await.expect_err("changed").code(), Code::SourceChanged, "cut");

@@ -18,7 +18,7 @@ pub(crate) use self::place::{check_bucket, check_key};
 use super::{
     Plan, Source, Split, Wish,
     many::{self, Found},
-    pattern::Pattern,
+    pattern::{MOST_SEEN, Pattern},
 };
 use crate::{
     Batches, Code, Ctx, Error, FieldError, Result, Secret,
@@ -163,12 +163,19 @@ async fn find(bucket: &Bucket, name: &str, key: &str, most: usize) -> Result<Vec
     }
     let mut found = Vec::new();
     let mut objects = bucket.list(prefix);
+    let mut seen = 0;
     while let Some(object) = objects.try_next().await? {
         if !object.key.ends_with('/') && meant.has(&object.key, prefix) {
             found.push(object);
         }
         if found.len() > most {
             let what = format!("`s3://{name}/{key}` means more than {most} objects; load them in parts");
+            return Err(Error::new(Code::TooManyFiles, what));
+        }
+        seen += 1;
+        if seen > MOST_SEEN {
+            let what =
+                format!("more than {MOST_SEEN} keys begin with `{prefix}`: begin `s3://{name}/{key}` more narrowly");
             return Err(Error::new(Code::TooManyFiles, what));
         }
     }
@@ -180,7 +187,15 @@ async fn find(bucket: &Bucket, name: &str, key: &str, most: usize) -> Result<Vec
         return Err(Error::new(code, format!("{what} `s3://{name}/{key}`")));
     }
     found.sort_by(|a, b| a.key.cmp(&b.key));
+    check_once(&found)?;
     Ok(found)
+}
+
+/// Refuses a listing that has a key twice: its rows would be loaded twice.
+fn check_once(sorted: &[Object]) -> Result<()> {
+    let Some(pair) = sorted.windows(2).find(|pair| pair[0].key == pair[1].key) else { return Ok(()) };
+    let message = format!("the store lists `{}` twice, as if its objects changed while they were listed", pair[0].key);
+    Err(Error::new(Code::SourceChanged, message))
 }
 
 impl Meant<'_> {
@@ -193,5 +208,25 @@ impl Meant<'_> {
                 key.strip_prefix(prefix).is_some_and(|rest| !rest.split('/').any(|n| n.starts_with(['.', '_'])))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_listed_twice_is_not_read_twice() {
+        let listed = |keys: &[&str]| {
+            let object = |key: &&str| Object {
+                key: (*key).to_owned(),
+                size: 1,
+                etag: None,
+                last_modified: chrono::DateTime::UNIX_EPOCH,
+            };
+            check_once(&keys.iter().map(object).collect::<Vec<_>>()).map_err(|error| error.code())
+        };
+        assert_eq!(listed(&["a", "b", "c"]), Ok(()));
+        assert_eq!(listed(&["a", "b", "b"]), Err(Code::SourceChanged));
     }
 }
