@@ -47,7 +47,7 @@ impl Rows {
         Ok(())
     }
 
-    /// Takes a page whose levels are in the outdated encoding BIT_PACKED: few values need no look, and files of more have
+    /// Takes a page whose levels are in the outdated encoding `BIT_PACKED`: few values need no look, and files of more have
     /// been written otherwise since 2013.
     pub(super) fn outdated(&mut self, values: u64) -> Result<()> {
         self.open += values;
