@@ -1,4 +1,4 @@
-//! The configuration: defaults, then `icehaul.toml`, then `ICEHAUL_…` variables. Unknown keys are refused.
+//! The configuration: defaults, then the working directory's `icehaul.toml`, then `ICEHAUL_…` variables. Unknown keys are refused.
 mod check;
 mod fault;
 
@@ -26,6 +26,9 @@ use serde_json::Value;
 /// The name of the catalog that is made when none is configured.
 const EMBEDDED_CATALOG: &str = "default";
 
+/// The file that is read if none is named and it is there.
+const FILE: &str = "icehaul.toml";
+
 /// Variables that begin like ours and are not configuration.
 const NOT_CONFIGURATION: [&str; 5] = ["url", "config", "failpoints", "cache", "target"];
 
@@ -44,6 +47,9 @@ pub enum LogFormat {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// The file that was read.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
     /// Where `icehaul up` keeps its private Redis, catalog, warehouse and sealing key.
     pub data_dir: PathBuf,
     /// The queue's Redis. Without it `icehaul up` starts a private one.
@@ -79,6 +85,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            file: None,
             data_dir: "icehaul-data".into(),
             redis_url: None,
             secret_key: None,
@@ -105,15 +112,17 @@ impl Config {
     /// A sentence that names the key that is wrong.
     pub fn load(file: Option<&Path>, data_dir: Option<&Path>) -> Result<Self, String> {
         let mut figment = Figment::new();
-        figment = match file {
-            Some(path) => figment.merge(Toml::file_exact(path)),
-            None => figment.merge(Toml::file("icehaul.toml")),
-        };
+        // Not `Toml::file`, which takes the file of any folder above too.
+        let file = file.or_else(|| Some(Path::new(FILE)).filter(|file| file.is_file()));
+        if let Some(path) = file {
+            figment = figment.merge(Toml::file_exact(path));
+        }
         figment = figment.merge(environment());
         if let Some(dir) = data_dir {
             figment = figment.merge(Serialized::default("data_dir", dir));
         }
         let mut config: Self = figment.extract().map_err(|e| wrong(&fault::sentences(e)))?;
+        config.file = file.map(std::path::absolute).transpose().map_err(|e| format!("--config: {e}"))?;
         config.data_dir = std::path::absolute(&config.data_dir).map_err(|e| format!("data_dir: {e}"))?;
         config.file_roots.absolute().map_err(|e| format!("file_roots: {e}"))?;
         let faults = block_on(config.faults())?;

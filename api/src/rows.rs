@@ -6,11 +6,11 @@ use arrow_cast::{
     cast,
     display::{ArrayFormatter, FormatOptions},
 };
-use arrow_schema::{DataType, SchemaRef, TimeUnit};
+use arrow_schema::{DataType, Field, SchemaRef, TimeUnit};
 use chrono::{DateTime, SecondsFormat, Utc};
 use futures::StreamExt;
 use icehaul_jobs::{Code, Error};
-use icehaul_lake::{Batches, sql_type_of};
+use icehaul_lake::{Batches, is_uuid, sql_type_of};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -64,7 +64,7 @@ pub(crate) async fn collect(
             if truncated {
                 break 'all;
             }
-            writer.row(&batch, row)?;
+            writer.row(&batches.schema, &batch, row)?;
         }
     }
     writer.json.push(b']');
@@ -104,7 +104,7 @@ impl ResultSet {
 
 fn columns(schema: &SchemaRef) -> Vec<ResultColumn> {
     let fields = schema.fields().iter();
-    fields.map(|field| ResultColumn { name: field.name().clone(), data_type: sql_type_of(field.data_type()) }).collect()
+    fields.map(|field| ResultColumn { name: field.name().clone(), data_type: sql_type_of(field) }).collect()
 }
 
 struct Writer {
@@ -113,28 +113,29 @@ struct Writer {
 }
 
 impl Writer {
-    fn row(&mut self, batch: &RecordBatch, row: usize) -> Result<()> {
+    fn row(&mut self, schema: &SchemaRef, batch: &RecordBatch, row: usize) -> Result<()> {
         if self.rows > 0 {
             self.json.push(b',');
         }
         self.rows += 1;
-        self.list(batch.columns().iter().map(|column| (column, row)))
+        let cells = schema.fields().iter().zip(batch.columns());
+        self.list(cells.map(|(field, column)| (field.as_ref(), column, row)))
     }
 
-    fn list<'a>(&mut self, cells: impl Iterator<Item = (&'a ArrayRef, usize)>) -> Result<()> {
+    fn list<'a>(&mut self, cells: impl Iterator<Item = (&'a Field, &'a ArrayRef, usize)>) -> Result<()> {
         self.json.push(b'[');
-        for (n, (array, row)) in cells.enumerate() {
+        for (n, (field, array, row)) in cells.enumerate() {
             if n > 0 {
                 self.json.push(b',');
             }
-            self.cell(array, row)?;
+            self.cell(field, array, row)?;
         }
         self.json.push(b']');
         Ok(())
     }
 
-    /// Writes one value. Types that are not named here appear as their text.
-    fn cell(&mut self, array: &ArrayRef, row: usize) -> Result<()> {
+    /// Writes one value; what bytes mean, only the field tells. Types that are not named here appear as their text.
+    fn cell(&mut self, field: &Field, array: &ArrayRef, row: usize) -> Result<()> {
         if array.is_null(row) {
             self.json.extend_from_slice(b"null");
             return Ok(());
@@ -164,14 +165,13 @@ impl Writer {
             DataType::Binary => self.bytes(array.as_binary::<i32>().value(row)),
             DataType::LargeBinary => self.bytes(array.as_binary::<i64>().value(row)),
             DataType::BinaryView => self.bytes(array.as_binary_view().value(row)),
-            DataType::FixedSizeBinary(_) => self.fixed(array.as_fixed_size_binary().value(row)),
+            DataType::FixedSizeBinary(_) => self.fixed(field, array.as_fixed_size_binary().value(row)),
             DataType::Timestamp(unit, zone) => self.timestamp(array, row, *unit, zone.is_some()),
-            DataType::List(_) => self.items(&array.as_list::<i32>().value(row))?,
-            DataType::LargeList(_) => self.items(&array.as_list::<i64>().value(row))?,
-            DataType::FixedSizeList(..) => self.items(&array.as_fixed_size_list().value(row))?,
+            DataType::List(item) => self.items(item, &array.as_list::<i32>().value(row))?,
+            DataType::LargeList(item) => self.items(item, &array.as_list::<i64>().value(row))?,
+            DataType::FixedSizeList(item, _) => self.items(item, &array.as_fixed_size_list().value(row))?,
             DataType::Struct(fields) => {
-                let names = fields.iter().map(|field| field.name().as_str());
-                self.object(names.zip(array.as_struct().columns()), row)?;
+                self.object(fields.iter().map(AsRef::as_ref).zip(array.as_struct().columns()), row)?;
             }
             DataType::Map(..) => self.map(array, row)?,
             _ => self.formatted(array, row)?,
@@ -210,10 +210,10 @@ impl Writer {
     }
 
     /// Iceberg's UUIDs arrive as 16 bytes.
-    fn fixed(&mut self, bytes: &[u8]) {
+    fn fixed(&mut self, field: &Field, bytes: &[u8]) {
         match uuid::Uuid::from_slice(bytes) {
-            Ok(uuid) => self.text(&uuid.to_string()),
-            Err(_) => self.bytes(bytes),
+            Ok(uuid) if is_uuid(field) => self.text(&uuid.to_string()),
+            _ => self.bytes(bytes),
         }
     }
 
@@ -240,19 +240,19 @@ impl Writer {
         }
     }
 
-    fn items(&mut self, items: &ArrayRef) -> Result<()> {
-        self.list((0..items.len()).map(|row| (items, row)))
+    fn items(&mut self, field: &Field, items: &ArrayRef) -> Result<()> {
+        self.list((0..items.len()).map(|row| (field, items, row)))
     }
 
-    fn object<'a>(&mut self, fields: impl Iterator<Item = (&'a str, &'a ArrayRef)>, row: usize) -> Result<()> {
+    fn object<'a>(&mut self, fields: impl Iterator<Item = (&'a Field, &'a ArrayRef)>, row: usize) -> Result<()> {
         self.json.push(b'{');
-        for (n, (name, array)) in fields.enumerate() {
+        for (n, (field, array)) in fields.enumerate() {
             if n > 0 {
                 self.json.push(b',');
             }
-            self.text(name);
+            self.text(field.name());
             self.json.push(b':');
-            self.cell(array, row)?;
+            self.cell(field, array, row)?;
         }
         self.json.push(b'}');
         Ok(())
@@ -261,13 +261,13 @@ impl Writer {
     /// A map is an array of pairs: its keys need not be text.
     fn map(&mut self, array: &ArrayRef, row: usize) -> Result<()> {
         let entries = array.as_map().value(row);
-        let pairs = [entries.column(0), entries.column(1)];
         self.json.push(b'[');
         for entry in 0..entries.len() {
             if entry > 0 {
                 self.json.push(b',');
             }
-            self.list(pairs.iter().map(|array| (*array, entry)))?;
+            let pair = entries.fields().iter().zip(entries.columns());
+            self.list(pair.map(|(field, array)| (field.as_ref(), array, entry)))?;
         }
         self.json.push(b']');
         Ok(())
@@ -336,7 +336,11 @@ mod tests {
         assert_eq!(cell(Time64MicrosecondArray::from(vec![1])).await, "00:00:00.000001");
         assert_eq!(cell(BinaryArray::from(vec![b"\x00\xff".as_slice()])).await, "00ff");
         let uuid = FixedSizeBinaryArray::try_from_iter([[0x12; 16]].into_iter()).expect("uuid");
-        assert_eq!(cell(uuid).await, "12121212-1212-1212-1212-121212121212");
+        assert_eq!(cell(uuid.clone()).await, "12".repeat(16));
+        let marked = [("ARROW:extension:name".to_owned(), "arrow.uuid".to_owned())].into();
+        let field = Field::new("u", DataType::FixedSizeBinary(16), true).with_metadata(marked);
+        let row = StructArray::from(vec![(Arc::new(field), Arc::new(uuid) as ArrayRef)]);
+        assert_eq!(cell(row).await, serde_json::json!({"u": "12121212-1212-1212-1212-121212121212"}));
         assert_eq!(cell(StringViewArray::from(vec!["\"\u{1}</script>"])).await, "\"\u{1}</script>");
     }
 

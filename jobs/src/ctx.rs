@@ -145,7 +145,8 @@ pub struct ProgressSnapshot {
     pub rows: u64,
     /// All rows, where the source tells.
     pub rows_total: Option<u64>,
-    /// Bytes read so far.
+    /// Bytes read so far: of an upload those of its file, of a load the values of its rows as they lie in memory, which are
+    /// neither the source's nor the table's compressed bytes.
     pub bytes: u64,
     /// Finished splits.
     pub splits_done: u64,

@@ -87,9 +87,9 @@ fn sql_type(of: &Type) -> String {
 
 /// The type of a result's column in the same words; types that no table has are called by Arrow's name.
 #[must_use]
-pub fn sql_type_of(data_type: &DataType) -> String {
-    let of = |field: &Field| sql_type_of(field.data_type());
-    match data_type {
+pub fn sql_type_of(field: &Field) -> String {
+    let of = sql_type_of;
+    match field.data_type() {
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
             format!("ARRAY({})", of(item))
         }
@@ -101,14 +101,12 @@ pub fn sql_type_of(data_type: &DataType) -> String {
             DataType::Struct(pair) if pair.len() == 2 => format!("MAP({}, {})", of(&pair[0]), of(&pair[1])),
             other => other.to_string(),
         },
-        DataType::Dictionary(_, value) => sql_type_of(value),
+        DataType::Dictionary(_, value) => sql_type_of(&Field::new("", value.as_ref().clone(), true)),
         DataType::Timestamp(TimeUnit::Nanosecond, None) => sql_primitive(&PrimitiveType::TimestampNs),
         DataType::Timestamp(TimeUnit::Nanosecond, Some(_)) => sql_primitive(&PrimitiveType::TimestamptzNs),
         // What functions count with; no value of theirs needs the 64th bit.
         DataType::UInt64 => sql_primitive(&PrimitiveType::Long),
-        // Queries carry UUIDs as their 16 bytes.
-        DataType::FixedSizeBinary(16) => sql_primitive(&PrimitiveType::Uuid),
-        other => schema::primitive(&Field::new("", other.clone(), true))
+        other => schema::primitive(field)
             .map_or_else(|_| other.to_string().to_uppercase(), |primitive| sql_primitive(&primitive)),
     }
 }
@@ -157,12 +155,15 @@ mod tests {
             (DataType::UInt64, "BIGINT"),
             (DataType::Decimal128(12, 2), "DECIMAL(12, 2)"),
             (DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), "TIMESTAMP WITH TIME ZONE"),
-            (DataType::FixedSizeBinary(16), "UUID"),
+            (DataType::FixedSizeBinary(16), "BINARY(16)"),
             (DataType::Struct(vec![Field::new("tags", list, true)].into()), "ROW(tags ARRAY(VARCHAR))"),
             (DataType::Null, "NULL"),
         ] {
-            assert_eq!(sql_type_of(&of), name);
+            assert_eq!(sql_type_of(&Field::new("c", of, true)), name);
         }
+        let marked = [("ARROW:extension:name".to_owned(), "arrow.uuid".to_owned())].into();
+        let uuid = Field::new("u", DataType::FixedSizeBinary(16), true).with_metadata(marked);
+        assert_eq!(sql_type_of(&uuid), "UUID");
     }
 
     #[test]

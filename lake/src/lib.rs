@@ -30,5 +30,5 @@ pub use fingerprint::Fingerprint;
 pub use lake::{Lake, Lakes};
 pub use name::{Namespace, TableName};
 pub use read::{At, FileInfo, Scan, SnapshotInfo, Table};
-pub use schema::{PartitionField, SchemaMode, TableSpec, Target};
+pub use schema::{PartitionField, SchemaMode, TableSpec, Target, is_uuid};
 pub use write::{Compression, TableWriter, WrittenFile};

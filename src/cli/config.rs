@@ -21,6 +21,10 @@ impl Config {
         let Action::Check = self.action;
         let config = config::Config::load(file, None).map_err(Failure::usage)?;
         print::json(&config.redacted());
+        match &config.file {
+            Some(file) => print::note(format_args!("(read from {})", file.display())),
+            None => print::note("(no configuration file was read)"),
+        }
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use serde_json::Value;
 
 use super::print;
-use crate::client::{Client, Failure};
+use crate::client::{Client, Failure, Patience};
 
 /// How often a job is looked at while a bar shows it.
 const POLL: Duration = Duration::from_millis(150);
@@ -14,8 +14,11 @@ const POLL: Duration = Duration::from_millis(150);
 /// How often the spinner moves.
 const TICK: Duration = Duration::from_millis(100);
 
-/// How long one request waits for a job's end.
-const WAIT_SECONDS: u32 = 30;
+/// How long one request waits for a job's end; failed attempts are told so much later at most.
+const WAIT_SECONDS: u32 = 5;
+
+/// How long a job is followed while nobody tells how it stands.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The most of a table's name that the bar shows.
 const NAME_LENGTH: usize = 30;
@@ -25,47 +28,96 @@ const NAME_LENGTH: usize = 30;
 pub async fn follow(client: &Client, id: &str, bar: bool) -> Result<Value, Failure> {
     let path = super::jobs::path(id)?;
     let bar = if bar { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
-    let ended = async { if bar.is_hidden() { wait(client, &path).await } else { watch(client, &path, &bar).await } };
+    let advice = format!("job {id} goes on; `icehaul jobs watch {id}{}` watches it", client.options());
+    let following = Following { client, path, bar: &bar, patience: Patience::new(PATIENCE), told: 0 };
     let ended = tokio::select! {
-        ended = ended => ended,
+        ended = following.to_the_end() => ended.map_err(|failure| failure.or_unknown(&advice)),
         Ok(()) = tokio::signal::ctrl_c() => {
             let options = client.options();
             let message = format!(
                 "stopped watching; job {id} goes on\n  `icehaul jobs watch {id}{options}` watches it, \
                  `icehaul jobs cancel {id}{options}` stops it"
             );
-            Err(Failure { message, exit: 130 })
+            Err(Failure::ending(130, message))
         }
     };
     bar.finish_and_clear();
     ended
 }
 
-async fn wait(client: &Client, path: &str) -> Result<Value, Failure> {
-    loop {
-        let job = client.get_when_ended(path, WAIT_SECONDS).await?;
-        if has_ended(&job) {
-            return Ok(job);
+/// A job that is looked at again and again.
+struct Following<'a> {
+    client: &'a Client,
+    path: String,
+    bar: &'a ProgressBar,
+    patience: Patience,
+    /// The last attempt whose failure was told.
+    told: u64,
+}
+
+impl Following<'_> {
+    async fn to_the_end(mut self) -> Result<Value, Failure> {
+        let shown = !self.bar.is_hidden();
+        if shown {
+            self.bar.enable_steady_tick(TICK);
+        }
+        loop {
+            let job = self.look(shown).await?;
+            failures(&job, &mut self.told).into_iter().for_each(|line| tell(self.bar, line));
+            if shown {
+                draw(self.bar, &job);
+            }
+            if has_ended(&job) {
+                return Ok(job);
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// The job as it stands, at once or when it has ended; a server that is away for a while is borne with.
+    async fn look(&mut self, at_once: bool) -> Result<Value, Failure> {
+        loop {
+            let answer = match at_once {
+                true => self.client.get(&self.path, &[]).await,
+                false => self.client.get_when_ended(&self.path, WAIT_SECONDS).await,
+            };
+            let failure = match answer {
+                Ok(job) if job["status"].is_string() => {
+                    self.patience.renew();
+                    return Ok(job);
+                }
+                Ok(_) => self.client.foreign("the answer"),
+                Err(failure) => failure,
+            };
+            self.patience.bear(failure, |text| tell(self.bar, text)).await?;
         }
     }
 }
 
-async fn watch(client: &Client, path: &str, bar: &ProgressBar) -> Result<Value, Failure> {
-    bar.enable_steady_tick(TICK);
-    let mut told = 0;
-    loop {
-        let job = client.get(path, &[]).await?;
-        let attempt = job["attempt"].as_u64().unwrap_or_default();
-        if job["status"] == "retrying" && attempt > told && !job["error"].is_null() {
-            told = attempt;
-            bar.println(format!("attempt {attempt} of {} failed: {}", job["max_attempts"], why(&job["error"])));
+/// Says something above the bar, or where it would be.
+fn tell(bar: &ProgressBar, text: String) {
+    if bar.is_hidden() { print::note(text) } else { bar.println(text) }
+}
+
+/// The attempts that have failed and are followed by another one, after the attempt `told`.
+fn failures(job: &Value, told: &mut u64) -> Vec<String> {
+    let mut lines = Vec::new();
+    for attempt in job["attempts"].as_array().into_iter().flatten() {
+        let number = attempt["attempt"].as_u64().unwrap_or_default();
+        let last = number >= job["attempt"].as_u64().unwrap_or_default();
+        // How the last one ended is the job's end.
+        if number <= *told || attempt["error"].is_null() || last && has_ended(job) {
+            continue;
         }
-        draw(bar, &job);
-        if has_ended(&job) {
-            return Ok(job);
-        }
-        tokio::time::sleep(POLL).await;
+        *told = number;
+        let next = if last && !job["next_attempt_at"].is_null() {
+            format!("; next try at {}", print::cell(&job["next_attempt_at"]))
+        } else {
+            String::new()
+        };
+        lines.push(format!("attempt {number} of {} failed: {}{next}", job["max_attempts"], why(&attempt["error"])));
     }
+    lines
 }
 
 fn has_ended(job: &Value) -> bool {
@@ -195,5 +247,19 @@ mod tests {
         assert_eq!(say(json!({"status": "succeeded", "table": "raw.orders"}), 1), "succeeded, 1 row");
         let sending = json!({"status": "running", "progress": {"phase": "uploading", "bytes": 3 << 20}});
         assert_eq!(say(sending, 0), "uploading 3.00 MiB");
+    }
+
+    #[test]
+    fn failed_attempts_are_told_once() {
+        let error = json!({"code": "source_unreachable", "message": "no answer"});
+        let attempts = json!([{"attempt": 1, "error": error}, {"attempt": 2, "error": error}]);
+        let mut job = json!({"status": "retrying", "attempt": 2, "max_attempts": 3, "attempts": attempts,
+                             "next_attempt_at": "2026-11-23T10:00:07Z"});
+        let mut told = 1;
+        let line = "attempt 2 of 3 failed: no answer (source_unreachable); next try at 2026-11-23T10:00:07Z";
+        assert_eq!(failures(&job, &mut told), [line]);
+        assert!(failures(&job, &mut told).is_empty());
+        job["status"] = "failed".into();
+        assert_eq!(failures(&job, &mut 0), ["attempt 1 of 3 failed: no answer (source_unreachable)"]);
     }
 }

@@ -83,6 +83,8 @@ impl Jobs {
             Action::List(which) => list(&client.get("/jobs", &which.query()).await?, json),
             Action::Show { id } => print::json(&client.get(&path(&id)?, &[]).await?),
             Action::Watch { id } => {
+                // Whoever asks the wrong server shall hear it at once.
+                client.get(&path(&id)?, &[]).await?;
                 let job = follow(&client, &id, !json && std::io::stderr().is_terminal()).await?;
                 report(&job, json)?;
             }

@@ -16,11 +16,15 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::client::{Client, DEFAULT_URL, Failure};
 
+/// What the end of the program tells.
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed, or the job has; 2 wrong usage, request or configuration; \
+    3 no answer any more, the job may go on; 130 Ctrl-C, the job goes on";
+
 /// Moves data into Apache Iceberg and proves that all of it arrived.
 #[derive(Parser)]
-#[command(name = "icehaul", version, subcommand_required = true, arg_required_else_help = true)]
+#[command(name = "icehaul", version, subcommand_required = true, arg_required_else_help = true, after_help = EXIT_CODES)]
 struct Cli {
-    /// The configuration file; default: `icehaul.toml` if it is there.
+    /// The configuration file; default: the working directory's `icehaul.toml` if it is there.
     #[arg(long, global = true, env = "ICEHAUL_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -64,7 +68,7 @@ impl Connect {
     }
 }
 
-/// Runs the program; gives 0 on success, 1 on a failed job, 2 on bad usage.
+/// Runs the program; gives one of the [`EXIT_CODES`].
 pub fn main() -> ExitCode {
     let matches = Cli::command().subcommands(submit::commands()).get_matches();
     let done = match matches.subcommand() {

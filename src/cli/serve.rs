@@ -206,5 +206,9 @@ fn start_log(config: &Config) -> Result<(), Failure> {
         LogFormat::Text => log.with_target(false).init(),
         LogFormat::Json => log.json().init(),
     }
+    match &config.file {
+        Some(file) => tracing::info!(file = %file.display(), "the configuration was read"),
+        None => tracing::info!("no configuration file was read"),
+    }
     Ok(())
 }

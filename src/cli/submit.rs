@@ -116,7 +116,8 @@ pub async fn run(verb: &str, matches: &ArgMatches) -> Result<(), Failure> {
     let schema = JobSpec::request_schema(&format!("{verb}.{name}")).unwrap_or_default();
     let body = body(matches, &schema)?;
     let client = Client::new(matches.get_one::<String>("url").map(String::as_str).unwrap_or_default())?;
-    let accepted = client.post(&format!("/{verb}/{name}"), &body).await?;
+    let accepted = client.submit(&format!("/{verb}/{name}"), &body, |text| print::note(text)).await;
+    let accepted = accepted.map_err(|failure| failure.or_unknown(&where_to_look(&body, &client.options())))?;
     let id = print::cell(&accepted["job_id"]);
     let as_json = matches.get_flag("json");
     if matches.get_flag("no-wait") {
@@ -130,6 +131,16 @@ pub async fn run(verb: &str, matches: &ArgMatches) -> Result<(), Failure> {
     print::note(format_args!("job {id} submitted"));
     let job = follow::follow(&client, &id, !as_json && std::io::stderr().is_terminal()).await?;
     follow::report(&job, as_json)
+}
+
+/// What to do when a submission was not answered.
+fn where_to_look(body: &Value, options: &str) -> String {
+    let text = |field: &str| body[field].as_str().unwrap_or_default();
+    let table = match text("table_name") {
+        "" => String::new(),
+        name => format!(" --table {}.{name}", text("namespace")),
+    };
+    format!("the job may have been accepted all the same: `icehaul jobs list{table}{options}` tells")
 }
 
 fn body(matches: &ArgMatches, schema: &Value) -> Result<Value, Failure> {

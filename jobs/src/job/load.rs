@@ -11,6 +11,7 @@ use std::{
     time::Instant,
 };
 
+use arrow_array::{Array, RecordBatch};
 use futures::TryStreamExt;
 use icehaul_lake::{
     At, Change, Committed, Cursor, CursorMove, Fingerprint, Guard, Lake, Table, TableName, TableSpec, WrittenFile,
@@ -420,7 +421,7 @@ async fn read_lane(
     while let Some(split) = plan.splits.get(next.fetch_add(1, Relaxed)) {
         let mut batches = load.read(&ctx, &plan, split).await?.stream;
         while let Some(rows) = batches.try_next().await? {
-            ctx.progress.add(rows.batch.num_rows() as u64, rows.batch.get_array_memory_size() as u64);
+            ctx.progress.add(rows.batch.num_rows() as u64, bytes_of(&rows.batch));
             if sender.send(rows).await.is_err() {
                 return Ok(Written::default()); // The writer has failed and says why.
             }
@@ -428,6 +429,12 @@ async fn read_lane(
         ctx.progress.split_done();
     }
     Ok(Written::default())
+}
+
+/// The size of the values, not of the memory that was set aside for them.
+fn bytes_of(batch: &RecordBatch) -> u64 {
+    let sizes = batch.columns().iter().filter_map(|column| column.to_data().get_slice_memory_size().ok());
+    sizes.sum::<usize>() as u64
 }
 
 /// Writes what one lane's reader passes on.

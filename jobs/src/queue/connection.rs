@@ -12,7 +12,7 @@ use ::redis::{
 use crate::{Code, Error, Result};
 
 /// How long a command may take before Redis counts as away.
-const RESPONSE: Duration = Duration::from_secs(5);
+pub(super) const RESPONSE: Duration = Duration::from_secs(5);
 /// How long a connection may take to open.
 const CONNECT: Duration = Duration::from_secs(2);
 /// How often a command is given to Redis if the connection breaks under it.
@@ -120,6 +120,12 @@ pub fn check_url(url: &str) -> Result<()> {
 
 fn silent() -> Error {
     Error::new(Code::QueueUnavailable, "Redis does not answer in time; the call may be repeated")
+}
+
+/// Whether the command may have run although its answer did not come.
+pub(super) fn may_have_run(error: &Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<RedisError>());
+    cause.is_some_and(|cause| (cause.is_timeout() || cause.is_io_error()) && !cause.is_connection_refusal())
 }
 
 /// What the user can do about a failure of Redis. Its own words go to the log only.

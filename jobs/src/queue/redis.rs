@@ -6,8 +6,10 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::{
-    Accepted, Beat, Claim, Claimed, Finished, Lease, NewJob, Outcome, QueueConfig, connection::Connection,
-    document::Head, script,
+    Accepted, Beat, Claim, Claimed, Finished, Lease, NewJob, Outcome, QueueConfig,
+    connection::{Connection, RESPONSE, may_have_run},
+    document::Head,
+    script,
 };
 use crate::{Code, Error, JobId, ProgressSnapshot, Result, Status};
 
@@ -82,9 +84,11 @@ impl Queue {
         Ok(warnings)
     }
 
-    /// Accepts a job: record and queue entry in one script.
+    /// Accepts a job: record and queue entry in one script. A Redis that comes to it when the caller has given up refuses.
     /// `idempotency_conflict`, `queue_full`, `queue_unavailable`.
     pub async fn enqueue(&self, job: &NewJob) -> Result<Accepted> {
+        let (seconds, micros): (i64, i64) = self.redis.command(&::redis::cmd("TIME")).await?;
+        let given_up = seconds * 1000 + micros / 1000 + RESPONSE.as_millis() as i64;
         let (key, hash) = job.idempotency.as_ref().map_or(("", ""), |(key, hash)| (key, hash));
         let mut call = self.call(&script::ENQUEUE);
         call.arg(job.id.to_string())
@@ -96,8 +100,9 @@ impl Queue {
             .arg(self.config.max_waiting)
             .arg(key)
             .arg(hash)
-            .arg(millis(self.config.idempotency_seconds).max(1));
-        let answer: Vec<String> = self.redis.script(&call).await?;
+            .arg(millis(self.config.idempotency_seconds).max(1))
+            .arg(given_up);
+        let answer: Vec<String> = self.redis.script(&call).await.map_err(|error| doubtful(error, job))?;
         let first = || answer.get(1).and_then(|id| id.parse().ok()).ok_or_else(unexpected);
         match answer.first().map(String::as_str) {
             Some("new") => {
@@ -112,6 +117,10 @@ impl Queue {
             Some("full") => Err(Error::new(
                 Code::QueueFull,
                 format!("{} jobs wait already; try again later", self.config.max_waiting),
+            )),
+            Some("late") => Err(Error::new(
+                Code::QueueUnavailable,
+                "Redis came to it too late, and nothing was accepted; the call may be repeated",
             )),
             _ => Err(unexpected()),
         }
@@ -269,6 +278,19 @@ pub(super) fn unexpected() -> Error {
 }
 
 /// A name for one request: a repeat after a lost answer is known by it.
+/// A caller whose answer was lost must not submit the same job twice.
+fn doubtful(error: Error, job: &NewJob) -> Error {
+    if job.idempotency.is_some() || !may_have_run(&error) {
+        return error;
+    }
+    let table = job.table.as_ref().map(|table| format!(" --table {table}")).unwrap_or_default();
+    let message = format!(
+        "Redis did not answer, and the job may have been accepted all the same: look with `icehaul jobs list{table}` before \
+         the request is sent again; with an Idempotency-Key it may be sent again as it is"
+    );
+    Error::new(error.code(), message).caused_by(error)
+}
+
 fn request() -> String {
     uuid::Uuid::new_v4().simple().to_string()
 }

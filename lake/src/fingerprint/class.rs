@@ -2,7 +2,7 @@
 use arrow_schema::{DataType, Field, Fields, TimeUnit};
 use sha2::{Digest, Sha256};
 
-use crate::{Error, Kind, Result};
+use crate::{Error, Kind, Result, is_uuid};
 
 /// The tag byte of a null.
 pub const NULL: u8 = 0x00;
@@ -148,10 +148,6 @@ fn describe(members: &[Member], into: &mut Sha256) {
 /// A length or count as written; what is hashed was checked to be shorter than 4 GiB.
 pub fn length(n: usize) -> [u8; 4] {
     (n as u32).to_le_bytes()
-}
-
-fn is_uuid(field: &Field) -> bool {
-    *field.data_type() == DataType::FixedSizeBinary(16) && field.extension_type_name() == Some("arrow.uuid")
 }
 
 fn unsupported(field: &Field) -> Error {

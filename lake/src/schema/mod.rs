@@ -10,6 +10,7 @@ pub use partition::PartitionField;
 pub(crate) use plan::{Plan, plan};
 pub(crate) use target::Base;
 pub use target::Target;
+pub use types::is_uuid;
 pub(crate) use types::primitive;
 
 use crate::{Compression, TableName};

@@ -64,7 +64,7 @@ pub(crate) fn primitive(field: &Field) -> Result<PrimitiveType, String> {
         D::Float64 => PrimitiveType::Double,
         D::Utf8 | D::LargeUtf8 | D::Utf8View => PrimitiveType::String,
         D::Binary | D::LargeBinary | D::BinaryView => PrimitiveType::Binary,
-        D::FixedSizeBinary(16) if is_uuid(field) => PrimitiveType::Uuid,
+        D::FixedSizeBinary(_) if is_uuid(field) => PrimitiveType::Uuid,
         D::FixedSizeBinary(n) if *n > 0 => PrimitiveType::Fixed(u64::from(n.unsigned_abs())),
         D::Date32 | D::Date64 => PrimitiveType::Date,
         D::Time32(_) | D::Time64(TimeUnit::Microsecond) => PrimitiveType::Time,
@@ -86,9 +86,11 @@ fn decimal(precision: u8, scale: i8) -> Result<PrimitiveType, String> {
     }
 }
 
-/// Whether a fixed-size binary of 16 bytes holds UUIDs.
-fn is_uuid(field: &Field) -> bool {
-    field.metadata().get(EXTENSION.0).is_some_and(|name| name == EXTENSION.1)
+/// Whether a column's 16 bytes are UUIDs: its metadata tells.
+#[must_use]
+pub fn is_uuid(field: &Field) -> bool {
+    let marked = || field.metadata().get(EXTENSION.0).is_some_and(|name| name == EXTENSION.1);
+    *field.data_type() == DataType::FixedSizeBinary(16) && marked()
 }
 
 /// How a table's column type and that of the rows fit.

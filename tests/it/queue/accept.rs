@@ -47,6 +47,22 @@ async fn a_repeated_call_adds_nothing() {
 }
 
 #[tokio::test]
+async fn slow_a_job_whose_caller_has_given_up_is_not_accepted_later() {
+    let mut bed = bed().await;
+    bed.enqueue(|_| ()).await;
+    redis::cmd("CLIENT").arg("PAUSE").arg(7000).arg("WRITE").exec(&mut bed.raw).expect("pause");
+    let mut job = new_job();
+    job.table = Some("raw.orders".into());
+    let error = bed.queue.enqueue(&job).await.expect_err("no answer");
+    assert_eq!(error.code(), Code::QueueUnavailable);
+    assert!(error.message().contains("icehaul jobs list --table raw.orders"), "{}", error.message());
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(bed.counted().await, 1, "Redis has refused it");
+    let again = bed.queue.enqueue(&job).await.expect("in time");
+    assert!(matches!(again, Accepted::New(_)));
+}
+
+#[tokio::test]
 async fn an_idempotency_key_gives_the_first_job_back() {
     let bed = bed().await;
     let with_key = |hash: &str| {

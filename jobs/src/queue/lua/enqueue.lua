@@ -1,6 +1,6 @@
 -- Accepts a job. ARGV: id, head (JSON), spec, payload, max attempts, start (ms or ''), most waiting jobs,
--- idempotency key or '', hash of the request, how long the key is kept (ms).
--- Gives {'new', when (ms)}, {'replayed', id}, {'conflict', id} or {'full'}.
+-- idempotency key or '', hash of the request, how long the key is kept (ms), when nobody waits for the answer any more (ms).
+-- Gives {'new', when (ms)}, {'replayed', id}, {'conflict', id}, {'full'} or {'late'}.
 local id, kept = ARGV[1], ARGV[8] ~= '' and P .. 'idempotency:' .. ARGV[8]
 local known = redis.call('HGET', key(id), 'head')
 if known then return { 'new', cjson.decode(known).created } end
@@ -8,6 +8,7 @@ if kept then
   local hash, first = string.match(redis.call('GET', kept) or '', '^(%S*) (.+)$')
   if first then return { hash == ARGV[9] and 'replayed' or 'conflict', first } end
 end
+if now >= tonumber(ARGV[11]) then return { 'late' } end
 local waiting = redis.call('ZCARD', delayed)
 for _, priority in ipairs({ 'high', 'normal', 'low' }) do
   waiting = waiting + redis.call('ZCARD', P .. 'ready:' .. priority)
