@@ -128,7 +128,7 @@ async fn a_server_that_falters_is_borne_with() {
         (json!({"job_id": id}).to_string(), job("retrying", 1).to_string(), job("succeeded", 2).to_string());
     let answers = [AWAY, (502, "<html>"), (202, &accepted), (200, &retrying), AWAY, (200, &retrying), (200, &done)];
     let (url, keys) = server(&answers).await;
-    let output = run(&["load", "file", "--url", &url, "--path", "x.csv", "--table-name", "t"], &[]);
+    let output = run(&["load", "file", "--url", &url, "--file-path", "x.csv", "--table-name", "t"], &[]);
     assert!(output.status.success(), "{}", errors(&output));
     let away = "Redis is away (queue_unavailable); trying again for up to";
     let failed = "attempt 1 of 5 failed: no answer (source_unreachable); next try at 2026-11-23T10:00:07Z";
@@ -145,8 +145,8 @@ async fn another_server_is_told_from_icehaul() {
         &["tables"][..],
         &["jobs", "list"],
         &["jobs", "list"],
-        &["load", "file", "--path", "x.csv"],
-        &["load", "file", "--path", "x.csv"],
+        &["load", "file", "--file-path", "x.csv"],
+        &["load", "file", "--file-path", "x.csv"],
     ] {
         let output = run(&[args, &["--url", &url]].concat(), &[]);
         assert_eq!(output.status.code(), Some(1), "{args:?}: {}", errors(&output));
