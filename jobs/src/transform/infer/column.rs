@@ -75,8 +75,8 @@ impl Column {
                 fill(all, nulls, cells, |cell| number::decimal(cell, scale, limit))
             }
             (Values::Decimal(_), _) => Err(0),
-            (Values::Float(all), _) => fill(all, nulls, cells, |cell| float::<f32>(cell)),
-            (Values::Double(all), _) => fill(all, nulls, cells, |cell| float::<f64>(cell)),
+            (Values::Float(all), _) => fill(all, nulls, cells, float::<f32>),
+            (Values::Double(all), _) => fill(all, nulls, cells, float::<f64>),
             (Values::Bits(bits), _) => each(nulls, cells, |cell| {
                 bits.append(cell.map_or(Some(false), boolean)?);
                 Some(())

@@ -338,7 +338,7 @@ async fn what_a_first_look_refuses_a_second_does_not_take() {
         (gzip("n\nab\n"), [gzip("n\nab\n"), plain("cd")].concat()),
     ] {
         let before = [MemoryBlob::blob("a.csv", before, 100)];
-        let scanned = plan::scan_in_pieces(&reading, &before, &ctx, Some(100)).await.expect("scanned");
+        let scanned = plan::scan_in_pieces(&reading, None, &before, &ctx, Some(100)).await.expect("scanned");
         let blob = MemoryBlob::blob("a.csv", after.clone(), 100);
         let read = async {
             let stream = Csv::read(&reading, &scanned.schema, blob, &scanned.parts[0], &ctx).await?;
@@ -357,7 +357,8 @@ async fn blank_lines_before_the_first_row_are_kept_or_refused() {
     let mut ctx = ctx();
     ctx.limits = Arc::new(crate::config::Limits { max_cell_bytes: 20_000, ..Default::default() });
     let blobs = [MemoryBlob::blob("a.csv", text, 1000)];
-    let error = plan::scan_in_pieces(&header, &blobs, &ctx, Some(1 << 20)).await.map(|_| ()).expect_err("refused");
+    let error =
+        plan::scan_in_pieces(&header, None, &blobs, &ctx, Some(1 << 20)).await.map(|_| ()).expect_err("refused");
     assert_eq!(error.code(), Code::CsvInvalid, "{error}");
     assert!(error.message().contains("blank lines"), "{error}");
 }
