@@ -31,7 +31,7 @@ pub async fn follow(client: &Client, id: &str, bar: bool) -> Result<Value, Failu
     let advice = format!("job {id} goes on; `icehaul jobs watch {id}{}` watches it", client.options());
     let following = Following { client, path, bar: &bar, patience: Patience::new(PATIENCE), told: 0 };
     let ended = tokio::select! {
-        ended = following.to_the_end() => ended.map_err(|failure| failure.or_unknown(&advice)),
+        ended = following.until_the_end() => ended.map_err(|failure| failure.or_unknown(&advice)),
         Ok(()) = tokio::signal::ctrl_c() => {
             let options = client.options();
             let message = format!(
@@ -56,7 +56,7 @@ struct Following<'a> {
 }
 
 impl Following<'_> {
-    async fn to_the_end(mut self) -> Result<Value, Failure> {
+    async fn until_the_end(mut self) -> Result<Value, Failure> {
         let shown = !self.bar.is_hidden();
         if shown {
             self.bar.enable_steady_tick(TICK);

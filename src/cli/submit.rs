@@ -116,7 +116,7 @@ pub async fn run(verb: &str, matches: &ArgMatches) -> Result<(), Failure> {
     let schema = JobSpec::request_schema(&format!("{verb}.{name}")).unwrap_or_default();
     let body = body(matches, &schema)?;
     let client = Client::new(matches.get_one::<String>("url").map(String::as_str).unwrap_or_default())?;
-    let accepted = client.submit(&format!("/{verb}/{name}"), &body, |text| print::note(text)).await;
+    let accepted = client.submit(&format!("/{verb}/{name}"), &body, print::note).await;
     let accepted = accepted.map_err(|failure| failure.or_unknown(&where_to_look(&body, &client.options())))?;
     let id = print::cell(&accepted["job_id"]);
     let as_json = matches.get_flag("json");
