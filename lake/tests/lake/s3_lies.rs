@@ -44,11 +44,9 @@ impl Answer {
 
     /// Sends it, and tells how many bytes were taken.
     async fn send(self, to: &mut TcpStream) -> usize {
-        let length = match self.then {
-            None => format!("Content-Length: {}\r\n", self.body.len()),
-            Some(_) => String::new(),
-        };
-        let whole = format!("HTTP/1.1 {}\r\n{length}Connection: close\r\n\r\n{}", self.head, self.body);
+        let length = if self.then.is_some() { FLOOD } else { self.body.len() };
+        let whole =
+            format!("HTTP/1.1 {}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{}", self.head, self.body);
         let mut sent = 0;
         if to.write_all(whole.as_bytes()).await.is_ok() {
             let Some((piece, wait)) = self.then else { return sent };
