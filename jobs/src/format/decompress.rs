@@ -81,6 +81,7 @@ impl Compression {
             taken: 0,
             given: 0,
             empty: 0,
+            holds: false,
             most: limits.max_decompressed_bytes,
         };
         futures::stream::try_unfold(decoding, |mut decoding| async {
@@ -113,6 +114,8 @@ struct Decoding {
     given: u64,
     /// Members in a row that held nothing.
     empty: u32,
+    /// Whether the member under way holds something.
+    holds: bool,
     most: u64,
 }
 
@@ -156,10 +159,10 @@ impl Decoding {
 
     /// Refuses too many members in a row that hold nothing: they cost time and no bytes.
     fn count_empty(&mut self, used: usize, grown: bool) -> Result<()> {
-        match (grown, used > 0 && self.decoder.is_complete()) {
-            (true, _) => self.empty = 0,
-            (false, true) => self.empty += 1,
-            (false, false) => {}
+        self.holds |= grown;
+        if (used > 0 || grown) && self.decoder.is_complete() {
+            self.empty = if self.holds { 0 } else { self.empty + 1 };
+            self.holds = false;
         }
         match self.empty > MOST_EMPTY {
             true => Err(self.bad(Bad(format!("more than {MOST_EMPTY} members in a row hold nothing")))),
