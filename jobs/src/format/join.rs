@@ -30,17 +30,14 @@ impl Join {
         if here.is_empty() {
             return Ok(());
         }
-        self.files += 1;
-        let Some((first, there)) = &self.first else {
-            self.first = Some((file.to_owned(), here));
-            return Ok(());
-        };
-        if names.into_iter().any(known) {
-            return Ok(());
+        let (first, there) = self.first.get_or_insert_with(|| (file.to_owned(), here.clone()));
+        if self.files > 0 && !names.into_iter().any(known) {
+            let message =
+                format!("{file}: none of its columns ({here}) is in a file before it ({first} has {there}); {advice}");
+            return Err(Error::new(Code::SchemaMismatch, message));
         }
-        let message =
-            format!("{file}: none of its columns ({here}) is in a file before it ({first} has {there}); {advice}");
-        Err(Error::new(Code::SchemaMismatch, message))
+        self.files += 1;
+        Ok(())
     }
 
     /// What the result says of a column that is only in some files.
