@@ -4,7 +4,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use icehaul_tests::icehaul::Icehaul;
+use icehaul_tests::{engine::Engine, icehaul::Icehaul};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -92,6 +92,43 @@ async fn files_of_the_year_2017_arrive_whole() {
     let wheel = PathBuf::from(python(&["-c", import]).await);
     for file in fs::read_dir(wheel).expect("PyArrow's test data").map(|file| file.expect("a file").path()) {
         fs::copy(&file, stand.folder.join(file.file_name().expect("a name"))).expect("copied");
+    }
+    arrive_whole(&stand, &stand.folder).await;
+}
+
+/// With every codec, with the pages and encodings of both versions of the format, with and without dictionaries, and moments in all
+/// three ways in which Spark stores them.
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_files_of_spark_arrive_whole() {
+    let stand = Stand::new().await;
+    let catalog = format!("sqlite:///{}", stand.data.path().join("unused.db").display());
+    let mut spark = Engine::start(&["spark", &catalog], &[]).await;
+    let codec = |codec: &str| json!({"options": {"compression": codec}});
+    let plain = json!({"parquet.enable.dictionary": "false"});
+    let second = json!({"parquet.writer.version": "PARQUET_2_0", "parquet.enable.dictionary": "false"});
+    let requests = [
+        ("uncompressed", codec("none")),
+        ("snappy", codec("snappy")),
+        ("gzip", codec("gzip")),
+        ("zstd", codec("zstd")),
+        ("lz4_raw", codec("lz4_raw")),
+        ("lz4", codec("lz4")),
+        ("plain", json!({"options": plain})),
+        ("second", json!({"options": second})),
+        ("second-dictionary", json!({"options": {"parquet.writer.version": "PARQUET_2_0"}})),
+        ("old-decimals", json!({"options": {}, "legacy": true})),
+        ("micros", json!({"options": second, "moments": "TIMESTAMP_MICROS"})),
+        ("millis", json!({"options": {"compression": "zstd"}, "moments": "TIMESTAMP_MILLIS"})),
+    ];
+    for (name, mut request) in requests {
+        let folder = stand.data.path().join(name);
+        request["parquet"] = folder.display().to_string().into();
+        spark.ask(&request).await;
+        let mut written: Vec<PathBuf> =
+            fs::read_dir(&folder).expect("written").map(|file| file.expect("a file").path()).collect();
+        written.retain(|file| file.extension().is_some_and(|suffix| suffix == "parquet"));
+        assert_eq!(written.len(), 1, "{name}: {written:?}");
+        fs::copy(&written[0], stand.folder.join(format!("spark-{name}.parquet"))).expect("copied");
     }
     arrive_whole(&stand, &stand.folder).await;
 }

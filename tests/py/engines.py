@@ -8,7 +8,7 @@
 
 Reads one request a line, as JSON: {"table": "raw.orders", "snapshot": null}. Answers with one line:
 {"rows": n, "fingerprint": "…", "columns": {column: fingerprint}, "figures": {column: [values, least, greatest, sum]}}.
-Spark also takes {"parquet": "folder", "codec": "zstd"}: it writes a Parquet file with one column of each of its types.
+Spark also takes {"parquet": "folder", "options": {"compression": "zstd"}}: it writes a Parquet file with one column of each of its types.
 
 pyiceberg needs pyiceberg and pyarrow; duckdb both and duckdb-extensions; spark the environment that scripts/engines.sh makes, with pyiceberg
 for the schemas; trino only pyiceberg. The classes of columns come from the table's metadata, all values from the engine.
@@ -239,7 +239,10 @@ class Spark(Engine):
             "timestamp_micros(id * 1000001) at, CAST(timestamp_micros(id * 1000001) AS timestamp_ntz) local, array(id, NULL, id + 1) l, "
             "named_struct('x', id, 'y', CAST(id AS string)) st, map(concat('k', id), id) m FROM range(1000)"
         )
-        frame.coalesce(1).write.mode("overwrite").option("compression", request["codec"]).parquet(request["parquet"])
+        # Not an option of the writer, as the others are: what Spark knows by its session only.
+        self.spark.conf.set("spark.sql.parquet.outputTimestampType", request.get("moments", "INT96"))
+        self.spark.conf.set("spark.sql.parquet.writeLegacyFormat", request.get("legacy", False))
+        frame.coalesce(1).write.mode("overwrite").options(**request["options"]).parquet(request["parquet"])
         return {"rows": 1000}
 
 
