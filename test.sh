@@ -60,19 +60,19 @@ skip() { RESULTS+=("$(printf 'skipped          %s' "$1")"); }
 main() {
     say "Icehaul's checks ($TIER); builds in $CARGO_TARGET_DIR"
     step "Install what is missing" install python3-venv:ensurepip openssl:openssl shellcheck:shellcheck git:git docker-compose:docker-compose
-    step "Python environment" python_env tests/py/requirements.txt venv
+    step "Python environment" alone python_env tests/py/requirements.txt venv
     export ICEHAUL_TEST_PYTHON=$CACHE/venv/bin/python
-    step "S3 server" versitygw_install
+    step "S3 server" alone versitygw_install
     export ICEHAUL_TEST_VERSITYGW=$CACHE/bin/versitygw
 
     if [ "$TIER" = full ]; then
         step "Install what fetches CSV files of others" install npm:npm
-        step "CSV files of others" csv_spectrum_install
+        step "CSV files of others" alone csv_spectrum_install
         export ICEHAUL_TEST_CSV_SPECTRUM=$CACHE/$CSV_SPECTRUM/package
         # shellcheck disable=SC2046 # a list of packages
         step "Install what the engines need" install $(engine_packages)
-        step "Trino" trino_install
-        step "Spark" spark_env
+        step "Trino" alone trino_install
+        step "Spark" alone spark_env
         export ICEHAUL_TEST_SPARK_PYTHON=$CACHE/spark/bin/python
     fi
 

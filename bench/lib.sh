@@ -69,7 +69,7 @@ setup_files() { [ -s "$W/data/orders.parquet" ] || "$W/v_core/bin/python" "$PEER
 bench_s3() {
     case $1 in
     start)
-        versitygw_install
+        alone versitygw_install
         mkdir -p "$W/s3/bench"
         ln -f "$W/data/orders.csv" "$W/data/orders.parquet" "$W/s3/bench/"
         ROOT_ACCESS_KEY=bench ROOT_SECRET_KEY=benchsecret "$CACHE/bin/versitygw" --port "127.0.0.1:${S3PORT_B:-29100}" posix "$W/s3" \

@@ -10,7 +10,7 @@ cd "$ROOT"
 
 # shellcheck disable=SC2046 # a list of packages
 step "Install what is missing" install $(engine_packages) openssl:openssl
-step "Trino" trino_install
+step "Trino" alone trino_install
 export ICEHAUL_TEST_TPCH_SCALE=${1:-1} TRINO_MEMORY=5G
 export ICEHAUL_TEST_TRINO_OPTIONS="-Dquery.max-memory=3GB -Dquery.max-memory-per-node=3GB -Dmemory.heap-headroom-per-node=1GB"
 step "TPC-H at scale $ICEHAUL_TEST_TPCH_SCALE" cargo test --locked --workspace --test it -- --nocapture slow_the_queries_of_tpch

@@ -22,9 +22,9 @@ start_full() {
     read -ra packages <<<"$(engine_packages)"
     step "Install what is missing" install openssl:openssl "${packages[@]}"
     step "Build Icehaul (cold: some minutes)" cargo build --release --locked
-    step "Install the S3 server" versitygw_install
-    step "Install Trino" trino_install
-    step "Install Jupyter" python_env notebooks/requirements.txt notebooks
+    step "Install the S3 server" alone versitygw_install
+    step "Install Trino" alone trino_install
+    step "Install Jupyter" alone python_env notebooks/requirements.txt notebooks
     start_servers
     step "Upload the sample files and load them" load_files
     step "Load the sample database through the queue" load_samples

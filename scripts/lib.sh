@@ -23,6 +23,9 @@ step() {
 }
 steps_taken() { printf '%s\n' "${STEPS[@]}"; }
 
+# alone COMMAND…: runs it when no other script of ours fills the cache.
+alone() { (flock 8 && "$@" 8>&-) 8>"$CACHE/lock"; }
+
 as_root() {
     if [ "$(id -u)" = 0 ]; then
         "$@"

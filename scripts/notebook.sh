@@ -36,8 +36,8 @@ save_notebook() {
 }
 
 cd "$ROOT"
-python_env notebooks/requirements.txt notebooks
-versitygw_install
+alone python_env notebooks/requirements.txt notebooks
+alone versitygw_install
 start_postgres "$SOURCE" 25432 source_db
 pg_sql "$SOURCE" source_db <samples/init-db.sql
 start_s3 datalake

@@ -5,6 +5,7 @@ pub mod icehaul;
 pub mod machine;
 pub mod postgres;
 pub mod proxy;
+pub mod reading;
 pub mod redis;
 pub mod s3;
 pub mod trino;

@@ -1,11 +1,11 @@
 //! Many files of one format as one source: looked at together, cut into splits, read part by part.
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use arrow_schema::SchemaRef;
 use futures::{StreamExt, TryStreamExt};
 use serde_json::json;
 
-use super::{Plan, Split, Wish};
+use super::{Plan, Split, TypeNote, Wish};
 use crate::{
     Batches, Code, Ctx, Error, FieldError, Result,
     format::{Blob, FormatName, MemoryBlob, Part, Reading},
@@ -69,6 +69,8 @@ pub(super) async fn plan(
     icehaul_lake::failpoint::hit("source.planned").await?;
     let splits = bundles(scanned.parts, |part| blobs.get(part.blob).map_or(0, |blob| blob.size()));
     let splits = splits.iter().enumerate().map(|(index, parts)| Split { index, part: json!(parts) });
+    let mut type_notes = scanned.type_notes;
+    type_notes.extend(partition_folders(files.iter().map(|file| file.blob.name()), &scanned.schema));
     Ok(Plan {
         origin,
         schema: scanned.schema.clone(),
@@ -78,7 +80,7 @@ pub(super) async fn plan(
         rows_estimate: scanned.rows,
         files: Some(files.len() as u64),
         cursor: None,
-        type_notes: scanned.type_notes,
+        type_notes,
         hold: Some(Box::new(Arc::new(Held { format, reading: reading.clone(), schema: scanned.schema, files }))),
     })
 }
@@ -104,6 +106,30 @@ fn format_of(reading: &Reading, files: &[Found]) -> Result<FormatName> {
         }
     }
     all.map(|(format, _)| format).ok_or_else(|| Error::new(Code::EmptySource, "there are no files"))
+}
+
+/// Says of which folders named like Hive's partitions (`day=2024-01-01`) the value is in no column.
+fn partition_folders<'a>(names: impl Iterator<Item = &'a str>, schema: &SchemaRef) -> Vec<TypeNote> {
+    let mut found = BTreeMap::new();
+    for name in names {
+        let folders = name.rsplit_once('/').map_or("", |(folders, _)| folders);
+        for folder in folders.split('/') {
+            if let Some((column, _)) = folder.split_once('=')
+                && schema.field_with_name(column).is_err()
+            {
+                found.entry(column.to_owned()).or_insert_with(|| folder.to_owned());
+            }
+        }
+    }
+    let note = |(column, folder)| TypeNote {
+        note: format!(
+            "folders such as `{folder}` are not read as a column; the lineage column of the file's name has them"
+        ),
+        column,
+        source_type: "folder".into(),
+        table_type: "none".into(),
+    };
+    found.into_iter().map(note).collect()
 }
 
 /// Parts of small files go together; every other part is a split of its own. Their order stays.
@@ -160,6 +186,20 @@ async fn at_hand(blob: Arc<dyn Blob>) -> Result<Arc<dyn Blob>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn folders_that_would_be_columns_elsewhere_are_told() {
+        let schema = Arc::new(arrow_schema::Schema::new(vec![arrow_schema::Field::new(
+            "p",
+            arrow_schema::DataType::Int32,
+            true,
+        )]));
+        let names = ["a/p=1/day=2024-01-01/x=1.csv", "a/p=2/day=2024-01-02/x=2.csv", "a=b.csv"];
+        let notes = partition_folders(names.into_iter(), &schema);
+        assert_eq!(notes.len(), 1);
+        assert_eq!(notes[0].column, "day");
+        assert!(notes[0].note.contains("`day=2024-01-01`"), "{}", notes[0].note);
+    }
 
     #[test]
     fn small_files_are_read_together_and_large_ones_apart() {
