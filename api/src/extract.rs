@@ -139,6 +139,27 @@ impl FromRequestParts<AppState> for JobPath {
     }
 }
 
+/// The path's migration id: a job's id, in a batch with the number of the table after it.
+pub(crate) struct MigrationPath(pub String);
+
+impl FromRequestParts<AppState> for MigrationPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self> {
+        let text = path_param(parts, state, "migration_id").await?;
+        let (job, part) = text.split_once('.').map_or((text.as_str(), None), |(job, part)| (job, Some(part)));
+        // The id becomes part of a file's name: nothing but this form passes.
+        let is_job = job.len() == 36 && job.parse::<JobId>().is_ok_and(|id| id.to_string() == job);
+        let is_part = |part: &str| (1..=6).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+        match is_job && part.is_none_or(is_part) {
+            true => Ok(Self(text)),
+            false => {
+                Err(parameter("migration_id", "a migration id is that of its job, in a batch with `.` and a number"))
+            }
+        }
+    }
+}
+
 /// The path's namespace.
 pub(crate) struct NamespacePath(pub Namespace);
 

@@ -10,6 +10,7 @@ mod metrics;
 mod openapi;
 mod operation;
 mod problem;
+mod report;
 mod room;
 mod routes;
 mod rows;

@@ -37,6 +37,7 @@ pub fn openapi() -> Value {
         "servers": [{"url": "/"}],
         "tags": [
             {"name": "jobs", "description": "Submit, watch, stop and repeat jobs"},
+            {"name": "migrations", "description": "What migrations and verifications have proven"},
             {"name": "tables", "description": "What is in the catalogs"},
             {"name": "system", "description": "Health, figures and this document"},
         ],
@@ -75,6 +76,10 @@ fn path_parameters(path: &str) -> Vec<Value> {
         .map(|name| {
             let (about, schema) = match name {
                 "job_id" => ("The job", json!({"type": "string", "format": "uuid"})),
+                "migration_id" => (
+                    "The migration: its job's id, in a batch with `.` and the number of the table after it",
+                    json!({"type": "string", "pattern": r"^[0-9a-f-]{36}(\.[0-9]{1,6})?$"}),
+                ),
                 name => (
                     if name == "namespace" { "The namespace" } else { "The table's bare name" },
                     json!({"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$", "maxLength": 128}),
@@ -183,6 +188,9 @@ fn responses(operation: &Operation, generator: &mut SchemaGenerator) -> Map<Stri
         if let Some(schema) = schema {
             let media = operation.media.split(';').next().unwrap_or_default();
             response["content"] = json!({media: {"schema": schema(generator)}});
+            if let Some(also) = operation.also {
+                response["content"][also] = json!({"schema": {"type": "string"}});
+            }
         }
         if names.contains(&"Location") {
             response["links"] = job_links();

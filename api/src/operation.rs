@@ -45,6 +45,8 @@ pub(crate) struct Operation {
     pub request_headers: &'static [RequestHeader],
     pub body: Option<Value>,
     pub media: &'static str,
+    /// Another media type in which it answers if that is asked for.
+    pub also: Option<&'static str>,
     pub replies: Vec<Reply>,
     pub codes: Vec<Code>,
     handler: MethodRouter<AppState>,
@@ -68,6 +70,7 @@ impl Operation {
             request_headers: &[],
             body: None,
             media: "application/json",
+            also: None,
             replies: Vec::new(),
             codes: vec![
                 Code::InvalidParameter,
@@ -131,6 +134,12 @@ impl Operation {
         self
     }
 
+    /// Answers in this media type too, if the caller prefers it.
+    pub fn also(mut self, media: &'static str) -> Self {
+        self.also = Some(media);
+        self
+    }
+
     /// Answers with a `T`.
     pub fn reply<T: JsonSchema>(mut self, status: u16, about: &'static str, headers: &'static [&'static str]) -> Self {
         let schema: SchemaOf = |generator| generator.subschema_for::<T>();
@@ -152,9 +161,9 @@ impl Operation {
 
     /// Adds it to a router, behind the checks that hold for all operations.
     pub fn mount(self, router: Router<AppState>) -> Router<AppState> {
-        let (media, takes_query) = (self.media, self.query.is_some());
+        let (media, also, takes_query) = (self.media, self.also, self.query.is_some());
         let checked = move |request: Request, next: Next| async move {
-            match check(&request, media, takes_query) {
+            match check(&request, media, also, takes_query) {
                 Ok(()) => next.run(request).await,
                 Err(refusal) => refusal.into_response(),
             }
@@ -163,26 +172,38 @@ impl Operation {
     }
 }
 
-fn check(request: &Request, media: &str, takes_query: bool) -> crate::Result<()> {
+fn check(request: &Request, media: &str, also: Option<&str>, takes_query: bool) -> crate::Result<()> {
     if let Some(query) = request.uri().query().filter(|query| !takes_query && !query.is_empty()) {
         let name = query.split(['=', '&']).next().unwrap_or_default();
         return Err(parameter(&name.chars().take(60).collect::<String>(), "this address takes no parameters"));
     }
-    if !accepts(request.headers(), media) {
+    if !accepts(request.headers(), media) && !also.is_some_and(|also| accepts(request.headers(), also)) {
         return Err(Error::new(Code::NotAcceptable, format!("this address answers in {media} only")).into());
     }
     Ok(())
 }
 
-/// Whether `Accept` allows the media type (RFC 9110, 12.5.1). The most specific range that fits decides.
+/// Whether the caller names HTML, as browsers do, rather than JSON.
+pub(crate) fn prefers_html(headers: &HeaderMap) -> bool {
+    let (html, json) = (weight(headers, "text/html"), weight(headers, "application/json"));
+    html.is_some_and(|(rank, weight)| {
+        rank > 1 && weight > 0.0 && json.is_none_or(|(known, other)| (rank, weight) > (known, other))
+    })
+}
+
+/// Whether `Accept` allows the media type (RFC 9110, 12.5.1).
 fn accepts(headers: &HeaderMap, media: &str) -> bool {
+    let asks = headers.get_all(header::ACCEPT).iter().any(|value| !value.as_bytes().trim_ascii().is_empty());
+    weight(headers, media).map_or(!asks, |(_, weight)| weight > 0.0)
+}
+
+/// How special the range of `Accept` is that fits the media type best, and its weight.
+fn weight(headers: &HeaderMap, media: &str) -> Option<(usize, f32)> {
     let media = media.split(';').next().unwrap_or_default();
     let family = media.split('/').next().unwrap_or_default();
     let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let mut best: Option<(usize, bool)> = None;
-    let mut any = false;
+    let mut best: Option<(usize, f32)> = None;
     for range in values.flat_map(|value| value.split(',')).filter(|range| !range.trim().is_empty()) {
-        any = true;
         let mut parts = range.split(';').map(|part| part.trim().to_ascii_lowercase());
         let rank = match parts.next().unwrap_or_default() {
             full if full == media => 3,
@@ -192,10 +213,10 @@ fn accepts(headers: &HeaderMap, media: &str) -> bool {
         };
         let weight = parts.find_map(|part| part.strip_prefix("q=").map(|q| q.parse::<f32>().unwrap_or(1.0)));
         if best.is_none_or(|(known, _)| rank > known) {
-            best = Some((rank, weight.unwrap_or(1.0) > 0.0));
+            best = Some((rank, weight.unwrap_or(1.0)));
         }
     }
-    !any || best.is_some_and(|(_, wanted)| wanted)
+    best
 }
 
 #[cfg(test)]
@@ -218,5 +239,21 @@ mod tests {
             assert_eq!(accepts(&headers, "application/json"), fine, "{accept}");
         }
         assert!(accepts(&HeaderMap::new(), "text/plain; version=0.0.4"));
+    }
+
+    #[test]
+    fn a_browser_gets_the_page_and_a_program_the_document() {
+        for (accept, html) in [
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", true),
+            ("text/html", true),
+            ("application/json", false),
+            ("*/*", false),
+            ("", false),
+            ("text/html;q=0.5, application/json", false),
+            ("text/html;q=0", false),
+        ] {
+            let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_str(accept).expect("value"))]);
+            assert_eq!(prefers_html(&headers), html, "{accept}");
+        }
     }
 }

@@ -142,6 +142,8 @@ codes! {
     CatalogNotFound        "catalog_not_found"        422 Retry::Never,   "No catalog has this name";
     NamespaceNotFound      "namespace_not_found"      404 Retry::Never,   "No namespace has this name";
     TableNotFound          "table_not_found"          404 Retry::Never,   "No table has this name";
+    TableExists            "table_exists"             409 Retry::Never,   "There is a table of this name already";
+    SameTable              "same_table"               422 Retry::Never,   "Source and destination are the same table";
     SnapshotNotFound       "snapshot_not_found"       404 Retry::Never,   "The table has no such snapshot";
     SchemaMismatch         "schema_mismatch"          409 Retry::Never,   "The rows do not fit the table";
     NullInRequired         "null_in_required"         422 Retry::Never,   "A required column has no value";
@@ -153,6 +155,7 @@ codes! {
     StorageFull            "storage_full"             507 Retry::Backoff, "The warehouse is full";
     SourceFileMissing      "source_file_missing"      500 Retry::Never,   "A file that the table names is missing";
     InvalidQuery           "invalid_query"            422 Retry::Never,   "The SQL is wrong";
+    ReportNotFound         "report_not_found"         404 Retry::Never,   "There is no report of this migration";
     VerificationFailed     "verification_failed"      409 Retry::Never,   "What was written is not what was read";
 }
 
@@ -277,6 +280,7 @@ impl From<icehaul_lake::Error> for Error {
             Kind::CatalogNotFound => Code::CatalogNotFound,
             Kind::NamespaceNotFound => Code::NamespaceNotFound,
             Kind::TableNotFound => Code::TableNotFound,
+            Kind::TableExists => Code::TableExists,
             Kind::SnapshotNotFound => Code::SnapshotNotFound,
             Kind::SchemaMismatch => Code::SchemaMismatch,
             Kind::NullInRequired => Code::NullInRequired,

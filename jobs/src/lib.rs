@@ -12,6 +12,7 @@ pub mod format;
 pub mod http;
 pub mod job;
 pub mod queue;
+pub mod report;
 mod secret;
 pub mod source;
 pub mod spec;

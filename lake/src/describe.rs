@@ -1,13 +1,13 @@
 //! A table's shape in words: its columns and its partitioning, as people write them.
 use arrow_schema::{DataType, Field, TimeUnit};
-use iceberg::spec::{PrimitiveType, Schema, Transform, Type};
+use iceberg::spec::{PartitionSpec, PrimitiveType, Schema, SortOrder, Transform, Type};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::{Table, schema};
+use crate::{At, Result, Table, Target, schema};
 
 /// A top-level column.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Column {
     /// Iceberg's field id: stays the same when the column is renamed.
     pub id: i32,
@@ -32,16 +32,58 @@ impl Table {
     /// The current partitioning, `PARTITION BY city, order_date MONTH`; `None` if there is none.
     #[must_use]
     pub fn partitioning(&self) -> Option<String> {
-        let metadata = self.metadata();
-        let schema = metadata.current_schema();
-        let fields: Vec<String> = metadata
-            .default_partition_spec()
-            .fields()
-            .iter()
-            .filter_map(|field| transform(field.transform, schema.name_by_field_id(field.source_id)?))
-            .collect();
-        (!fields.is_empty()).then(|| format!("PARTITION BY {}", fields.join(", ")))
+        partitioning(self.metadata().default_partition_spec(), self.metadata().current_schema())
     }
+
+    /// The columns that rows of that state are read with.
+    ///
+    /// # Errors
+    /// [`crate::Kind::SnapshotNotFound`].
+    pub fn columns_at(&self, at: At) -> Result<Vec<Column>> {
+        Ok(columns(self.iceberg_schema(at)?.as_ref()))
+    }
+
+    /// The current sort order, `SORTED BY city ascending, nulls first`; `None` if there is none.
+    #[must_use]
+    pub fn sort_order(&self) -> Option<String> {
+        sort_order(self.metadata().default_sort_order(), self.metadata().current_schema())
+    }
+}
+
+impl Target {
+    /// The columns that the table has with the commit.
+    #[must_use]
+    pub fn columns(&self) -> Vec<Column> {
+        columns(&self.plan.schema)
+    }
+
+    /// The partitioning of the files, as [`Table::partitioning`] tells it.
+    #[must_use]
+    pub fn partitioning(&self) -> Option<String> {
+        partitioning(&self.plan.partition, &self.plan.schema)
+    }
+
+    /// The sort order, as [`Table::sort_order`] tells it.
+    #[must_use]
+    pub fn sort_order(&self) -> Option<String> {
+        sort_order(self.metadata()?.default_sort_order(), &self.plan.schema)
+    }
+}
+
+fn partitioning(spec: &PartitionSpec, schema: &Schema) -> Option<String> {
+    let fields = spec.fields().iter();
+    let fields = fields.filter_map(|field| transform(field.transform, schema.name_by_field_id(field.source_id)?));
+    let fields: Vec<String> = fields.collect();
+    (!fields.is_empty()).then(|| format!("PARTITION BY {}", fields.join(", ")))
+}
+
+fn sort_order(order: &SortOrder, schema: &Schema) -> Option<String> {
+    let fields = order.fields.iter().filter_map(|field| {
+        let by = transform(field.transform, schema.name_by_field_id(field.source_id)?)?;
+        Some(format!("{by} {}, nulls {}", field.direction, field.null_order))
+    });
+    let fields: Vec<String> = fields.collect();
+    (!fields.is_empty()).then(|| format!("SORTED BY {}", fields.join("; ")))
 }
 
 fn columns(schema: &Schema) -> Vec<Column> {

@@ -15,6 +15,8 @@ pub enum Kind {
     NamespaceNotFound,
     /// No such table.
     TableNotFound,
+    /// There is such a table already.
+    TableExists,
     /// No such snapshot, or none at that time.
     SnapshotNotFound,
     /// The rows do not fit the table.

@@ -133,7 +133,7 @@ fn draw(bar: &ProgressBar, job: &Value) {
     let progress = &job["progress"];
     let running = job["status"] == "running";
     let total = progress["rows_total"].as_u64().filter(|_| running || job["status"] == "succeeded");
-    let done = job["result"]["rows_loaded"].as_u64();
+    let done = job["result"]["rows_loaded"].as_u64().or(job["result"]["rows_migrated"].as_u64());
     let rows = done.or(progress["rows"].as_u64()).unwrap_or_default();
     // The total is an estimate, until the end tells.
     let total = if done.is_some() { total.and(done) } else { total.map(|total| total.max(rows)) };
@@ -199,11 +199,19 @@ pub fn report(job: &Value, as_json: bool) -> Result<(), Failure> {
     }
     let error = &job["error"];
     let reason = if error.is_null() { String::new() } else { format!(": {}", why(error)) };
-    Err(Failure::new(format!("job {} {}{reason}", print::cell(&job["job_id"]), print::cell(&job["status"]))))
+    let report = if error["code"] == "verification_failed" && !job["links"]["report"].is_null() {
+        format!("\n  report {}", print::cell(&job["links"]["report"]))
+    } else {
+        String::new()
+    };
+    Err(Failure::new(format!("job {} {}{reason}{report}", print::cell(&job["job_id"]), print::cell(&job["status"]))))
 }
 
 fn succeeded(job: &Value) {
     let (table, result) = (print::cell(&job["table"]), &job["result"]);
+    if result["migration_id"].is_string() {
+        return proven(result);
+    }
     let seconds = print::cell(&result["duration_seconds"]);
     if job["table"].is_null() {
         let (place, bytes) = (print::cell(&result["s3_location"]), result["bytes"].as_u64().unwrap_or_default());
@@ -226,6 +234,18 @@ fn succeeded(job: &Value) {
         let of = format!("of these rows' {}", print::count(columns, "source column"));
         print::line(format_args!("  fingerprint {}\n    {of}", print::cell(&result["fingerprint"])));
         print::line(format_args!("    of the whole table: `icehaul fingerprint {table} --source-columns`"));
+    }
+}
+
+/// What a migration or a verification has proven.
+fn proven(result: &Value) {
+    let text = |key: &str| print::cell(&result[key]);
+    print::line(format_args!("{} → {}: {}", text("source"), text("destination"), text("summary")));
+    for (name, key) in [("snapshot", "destination_snapshot"), ("fingerprint", "source_checksum"), ("report", "report")]
+    {
+        if !result[key].is_null() {
+            print::line(format_args!("  {name} {}", text(key)));
+        }
     }
 }
 

@@ -135,7 +135,8 @@ fn list(answer: &Value, as_json: bool) {
     }
     let row = |job: &Value| {
         let progress = &job["progress"]["rows"];
-        let rows = if job["result"]["rows_loaded"].is_null() { progress } else { &job["result"]["rows_loaded"] };
+        let done = ["rows_loaded", "rows_migrated"].map(|key| &job["result"][key]);
+        let rows = done.into_iter().find(|rows| !rows.is_null()).unwrap_or(progress);
         vec![
             print::cell(&job["job_id"]),
             print::cell(&job["status"]),

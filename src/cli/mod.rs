@@ -4,6 +4,7 @@ mod config;
 mod fingerprint;
 mod follow;
 mod jobs;
+mod migrate;
 mod print;
 mod query;
 mod serve;
@@ -70,9 +71,10 @@ impl Connect {
 
 /// Runs the program; gives one of the [`EXIT_CODES`].
 pub fn main() -> ExitCode {
-    let matches = Cli::command().subcommands(submit::commands()).get_matches();
+    let matches = Cli::command().subcommands(submit::commands()).subcommands(migrate::commands()).get_matches();
     let done = match matches.subcommand() {
         Some((verb, rest)) if submit::is_verb(verb) => block_on(submit::run(verb, rest)),
+        Some((name, rest)) if migrate::is_pair(name) => block_on(migrate::run(name, rest)),
         _ => match Cli::from_arg_matches(&matches) {
             Ok(cli) => run(cli),
             Err(e) => e.exit(),

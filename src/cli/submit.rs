@@ -46,7 +46,8 @@ fn command(verb: &'static str, about: &'static str) -> Command {
         .subcommands(kinds.map(common).collect::<Vec<_>>())
 }
 
-fn common(command: Command) -> Command {
+/// What every command takes that submits a job.
+pub fn common(command: Command) -> Command {
     command
         .arg(Arg::new("url").long("url").env("ICEHAUL_URL").default_value(DEFAULT_URL).help("The running Icehaul"))
         .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON"))
@@ -59,7 +60,7 @@ fn common(command: Command) -> Command {
 }
 
 /// One field as an option. A secret can also come from an environment variable.
-fn option(command: Command, field: &str, schema: &Value) -> Command {
+pub fn option(command: Command, field: &str, schema: &Value) -> Command {
     let long = field.replace('_', "-");
     let mut help = schema["description"].as_str().unwrap_or_default().replace('\n', " ");
     match type_of(schema) {
@@ -115,9 +116,14 @@ pub async fn run(verb: &str, matches: &ArgMatches) -> Result<(), Failure> {
     let Some((name, matches)) = matches.subcommand() else { return Err(Failure::usage("of which kind?")) };
     let schema = JobSpec::request_schema(&format!("{verb}.{name}")).unwrap_or_default();
     let body = body(matches, &schema)?;
+    send(&JobSpec::path(&format!("{verb}.{name}")), &body, matches).await
+}
+
+/// Sends a request and follows its job, as the options of [`common`] say.
+pub async fn send(path: &str, body: &Value, matches: &ArgMatches) -> Result<(), Failure> {
     let client = Client::new(matches.get_one::<String>("url").map(String::as_str).unwrap_or_default())?;
-    let accepted = client.submit(&format!("/{verb}/{name}"), &body, print::note).await;
-    let accepted = accepted.map_err(|failure| failure.or_unknown(&where_to_look(&body, &client.options())))?;
+    let accepted = client.submit(path, body, print::note).await;
+    let accepted = accepted.map_err(|failure| failure.or_unknown(&where_to_look(body, &client.options())))?;
     let id = print::cell(&accepted["job_id"]);
     let as_json = matches.get_flag("json");
     if matches.get_flag("no-wait") {
@@ -136,14 +142,16 @@ pub async fn run(verb: &str, matches: &ArgMatches) -> Result<(), Failure> {
 /// What to do when a submission was not answered.
 fn where_to_look(body: &Value, options: &str) -> String {
     let text = |field: &str| body[field].as_str().unwrap_or_default();
-    let table = match text("table_name") {
-        "" => String::new(),
-        name => format!(" --table {}.{name}", text("namespace")),
+    let table = match (text("table_name"), text("dest_table")) {
+        ("", "") => String::new(),
+        ("", name) => format!(" --table {}.{name}", text("dest_namespace")),
+        (name, _) => format!(" --table {}.{name}", text("namespace")),
     };
     format!("the job may have been accepted all the same: `icehaul jobs list{table}{options}` tells")
 }
 
-fn body(matches: &ArgMatches, schema: &Value) -> Result<Value, Failure> {
+/// The fields that were given as options.
+pub fn body(matches: &ArgMatches, schema: &Value) -> Result<Value, Failure> {
     let mut body = Map::new();
     for (field, schema) in schema["properties"].as_object().into_iter().flatten() {
         if let Some(values) = matches.get_many::<String>(field) {

@@ -5,6 +5,7 @@ mod crash;
 mod docs;
 mod files;
 mod load;
+mod migrate;
 mod on_s3;
 mod parquet;
 mod postgres;

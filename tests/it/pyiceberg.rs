@@ -19,10 +19,21 @@ const VALUES: &str = "create table v (id bigint, small smallint, flag boolean, p
      (3, null, null, null, null, null, null, null, null, null, null, null, null)";
 
 /// Runs a script of `tests/py` with the Python that has PyIceberg, and gives its output.
-async fn python(arguments: &[&str]) -> String {
+pub(crate) async fn python(arguments: &[&str]) -> String {
+    python_with(arguments, &[]).await
+}
+
+/// The same with more variables.
+pub(crate) async fn python_with(arguments: &[&str], env: &[(&str, String)]) -> String {
     let python = std::env::var("ICEHAUL_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("py");
-    let output = Command::new(python).args(arguments).current_dir(scripts).output().await.expect("Python runs");
+    let output = Command::new(python)
+        .args(arguments)
+        .envs(env.iter().map(|(name, value)| (name, value)))
+        .current_dir(scripts)
+        .output()
+        .await
+        .expect("Python runs");
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }

@@ -61,6 +61,9 @@ pub(crate) struct Links {
     cancel: String,
     /// `POST` here to run it again.
     retry: String,
+    /// What a migration has proven, once it has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<String>,
 }
 
 /// A job's address.
@@ -69,11 +72,17 @@ pub(super) fn link(id: JobId) -> String {
 }
 
 impl Links {
-    fn new(id: JobId) -> Self {
+    fn new(id: JobId, kind: &str) -> Self {
         let itself = link(id);
         let under = |name: &str| format!("{itself}/{name}");
-        Self { events: under("events"), cancel: under("cancel"), retry: under("retry"), itself }
+        let report = reports(kind).then(|| super::migrations::address(&id.to_string()));
+        Self { events: under("events"), cancel: under("cancel"), retry: under("retry"), itself, report }
     }
+}
+
+/// Whether jobs of a kind leave a report.
+fn reports(kind: &str) -> bool {
+    kind.starts_with("migrate.") || kind == "verify"
 }
 
 /// A job in short.
@@ -81,6 +90,9 @@ impl Links {
 pub(crate) struct Summary {
     /// Its id.
     job_id: JobId,
+    /// The same, of a migration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    migration_id: Option<JobId>,
     /// Its kind, such as `load.postgres`.
     kind: String,
     /// Where it is.
@@ -95,7 +107,8 @@ pub(crate) struct Summary {
 
 impl Summary {
     pub(super) fn new(id: JobId, kind: String, status: Status, table: Option<String>, at: DateTime<Utc>) -> Self {
-        Self { job_id: id, kind, status, table, created_at: at, links: Links::new(id) }
+        let (migration_id, links) = (reports(&kind).then_some(id), Links::new(id, &kind));
+        Self { job_id: id, migration_id, kind, status, table, created_at: at, links }
     }
 }
 
@@ -111,7 +124,7 @@ pub(crate) struct Job {
 
 impl From<JobDocument> for Job {
     fn from(document: JobDocument) -> Self {
-        Self { links: Links::new(document.job_id), document }
+        Self { links: Links::new(document.job_id, &document.kind), document }
     }
 }
 

@@ -2,6 +2,7 @@
 mod events;
 mod health;
 mod jobs;
+mod migrations;
 mod pages;
 mod query;
 mod submit;
@@ -11,6 +12,7 @@ use axum::{Router, middleware::from_fn_with_state};
 use icehaul_jobs::{
     Code, Error,
     queue::Stats,
+    report::Report,
     spec::{self, JobSpec},
 };
 use serde_json::Value;
@@ -32,7 +34,7 @@ const READ: &[Code] = &[Code::SnapshotNotFound, Code::SourceFileMissing, Code::Q
 
 /// Every operation of the API.
 pub(crate) fn operations() -> Vec<Operation> {
-    [submissions(), jobs(), tables(), system()].into_iter().flatten().collect()
+    [submissions(), jobs(), migrated(), tables(), system()].into_iter().flatten().collect()
 }
 
 /// The answers to all requests.
@@ -49,7 +51,7 @@ pub fn router(state: AppState) -> Router {
 /// One path per kind of job: `load.postgres` is submitted at `/load/postgres`.
 fn submissions() -> Vec<Operation> {
     let submission = |kind: String| {
-        let path = format!("/api/v1/{}", kind.replace('.', "/"));
+        let path = format!("/api/v1{}", JobSpec::path(&kind));
         let id = format!("submit_{}", kind.replace('.', "_"));
         let schema = JobSpec::request_schema(&kind).unwrap_or_default();
         let about = format!("Submit a `{kind}` job");
@@ -63,7 +65,7 @@ fn submissions() -> Vec<Operation> {
                 "The job as it is now: it ended while the caller waited, or the key came before with the same request",
                 &["Location", "Preference-Applied", "Idempotent-Replayed"],
             )
-            .fails(&[Code::InvalidIdentifier, Code::InvalidPartition, Code::QueryNotAllowed])
+            .fails(&[Code::InvalidIdentifier, Code::InvalidPartition, Code::QueryNotAllowed, Code::SameTable])
             .fails(&[Code::CatalogNotFound, Code::ConnectionNotFound, Code::PathNotAllowed, Code::UnknownFormat])
             .fails(&[Code::IdempotencyConflict, Code::QueueFull, Code::QueueUnavailable])
     };
@@ -104,6 +106,28 @@ fn jobs() -> Vec<Operation> {
             .about("The queue in numbers")
             .reply::<Stats>(200, "The numbers", &[])
             .fails(QUEUE),
+    ]
+}
+
+fn migrated() -> Vec<Operation> {
+    vec![
+        Operation::get("/api/v1/migrations", "migrations", "list_migrations", migrations::list)
+            .about("Migrations and verifications that have ended, newest first")
+            .query::<migrations::Page>()
+            .reply::<migrations::Migrations>(200, "A page of migrations", &[])
+            .fails(CATALOG),
+        Operation::get(
+            "/api/v1/migrations/{migration_id}/report",
+            "migrations",
+            "migration_report",
+            migrations::report,
+        )
+        .about("What a migration or a verification has proven; as a page with `Accept: text/html`")
+        .query::<migrations::WhichForm>()
+        .also("text/html")
+        .reply::<Report>(200, "The report", &[])
+        .fails(CATALOG)
+        .fails(&[Code::ReportNotFound]),
     ]
 }
 

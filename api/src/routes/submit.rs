@@ -53,9 +53,11 @@ pub(crate) async fn submit(
 /// What the request names must be configured here: better said now than by a failed job.
 fn check_names(spec: &JobSpec, state: &AppState) -> Result<()> {
     let mut faults = spec.check_names(&state.connections, &state.file_roots);
-    if let Some(Err(error)) = spec.target().map(|target| state.lakes.get(target.catalog.as_deref())) {
-        let (field, code, detail) = ("catalog".into(), Code::CatalogNotFound, error.message().into());
-        faults.push(FieldError { field, code, detail });
+    for (field, name) in spec.catalogs() {
+        if let Err(error) = state.lakes.get(name) {
+            let (code, detail) = (Code::CatalogNotFound, error.message().into());
+            faults.push(FieldError { field: field.into(), code, detail });
+        }
     }
     if faults.is_empty() { Ok(()) } else { Err(Error::fields(faults).into()) }
 }

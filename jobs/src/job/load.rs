@@ -11,15 +11,18 @@ use std::{
     time::Instant,
 };
 
-use arrow_array::{Array, RecordBatch};
 use futures::TryStreamExt;
 use icehaul_lake::{
-    At, Change, Committed, Cursor, CursorMove, Fingerprint, Guard, Lake, Table, TableName, TableSpec, WrittenFile,
-    fingerprint::Hasher,
+    At, Change, Committed, Cursor, CursorMove, Table, TableSpec,
+    measure::{Depth, Measurer},
 };
 use serde_json::{Value, json};
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::sync::mpsc;
 
+use super::{
+    lanes::{self, Lanes, Written, bytes_of},
+    publish::{Publisher, Told, summary},
+};
 use crate::{
     Code, Ctx, Error, Result,
     source::{CursorWish, LoadSpec, Plan, Wish},
@@ -27,64 +30,45 @@ use crate::{
     transform::{Lineage, Rows},
 };
 
-/// Batches between a lane's reader and its writer; small, so that memory stays bounded and the source feels it.
-const CHANNEL_BATCHES: usize = 2;
-
-/// Keys of the snapshot summary from which a lost result is told again.
-mod summary {
-    pub const EPOCH: &str = "icehaul.epoch";
-    pub const ROWS: &str = "icehaul.rows";
-    pub const COLUMNS: &str = "icehaul.columns";
-    pub const SOURCE: &str = "icehaul.source";
-    pub const FILES: &str = "icehaul.files";
-    pub const FINGERPRINT: &str = "icehaul.fingerprint";
-    pub const CURSOR: &str = "icehaul.cursor";
-    pub const TYPE_NOTES: &str = "icehaul.type-notes";
-}
-
 pub(crate) async fn run(load: &LoadSpec, ctx: &Ctx) -> Result<Value> {
     let started = Instant::now();
-    let attempt =
-        Attempt { load, ctx, table: load.target().name()?, lake: ctx.lake(load.target().catalog.as_deref())? };
-    if let Some(committed) = attempt.lake.committed(&attempt.table, &ctx.job.to_string()).await? {
+    let publisher = Publisher {
+        ctx,
+        lake: ctx.lake(load.target().catalog.as_deref())?,
+        table: load.target().name()?,
+        operation: ctx.job.to_string(),
+    };
+    let attempt = Attempt { load, ctx, publisher };
+    if let Some(committed) = attempt.publisher.committed().await? {
         return attempt.recovered(&committed, started).await;
     }
     ctx.progress.phase("planning");
     let begin = attempt.begin().await?;
     let cursor = begin.as_ref().map(|begin| begin.wish.clone());
-    let wish = Wish { cursor, table: attempt.lake.columns(&attempt.table).await? };
+    let (lake, table) = (attempt.publisher.lake, &attempt.publisher.table);
+    let wish = Wish { cursor, table: lake.columns(table).await? };
     let plan = Arc::new(ctx.stop.or(load.plan(ctx, &wish)).await?);
     let step = begin.zip(plan.cursor.clone()).map(|(begin, to)| begin.step(to));
     let marks = if load.target().lineage { plan.lineage } else { &[] };
     let lineage = Lineage::new(&plan.schema, marks)?;
-    let target = attempt.lake.prepare(attempt.table_spec(&lineage)?).await?;
-    let mut lanes = JoinSet::new();
+    let target = lake.prepare(attempt.table_spec(&lineage)?).await?;
+    let mut lanes = Lanes::new();
     let read = async {
         let written = attempt.read_all(&plan, &lineage, &target, &mut lanes).await?;
         attempt.verify(&plan, &target, written).await
     };
-    let proven = match ctx.stop.or(read).await {
-        Ok(proven) => proven,
-        Err(error) => {
-            lanes.shutdown().await;
-            target.discard_prefix(&attempt.prefix(ctx.epoch)).await;
-            return Err(error);
-        }
+    let proven = ctx.stop.or(read).await;
+    let proven = attempt.publisher.or_discard(proven, &mut lanes, &target).await?;
+    let change = match load.target().mode {
+        LoadMode::Append | LoadMode::Incremental => Change::Append,
+        LoadMode::Overwrite => Change::Overwrite,
     };
-    let committed = match attempt.commit(&plan, &target, &proven, step.as_ref()).await {
-        Ok(committed) => committed,
-        Err(error) => {
-            // With the catalog away the swap may have happened: then the files stay, and the next attempt looks.
-            if error.code() != Code::CatalogUnavailable {
-                target.discard_prefix(&attempt.prefix(ctx.epoch)).await;
-            }
-            return Err(error);
-        }
-    };
+    let entries = attempt.summary(&plan, &proven, step.as_ref());
+    let committed = attempt.publisher.commit(&target, &proven.written, change, step.clone(), entries).await?;
     if committed.already {
         return attempt.recovered(&committed, started).await;
     }
-    attempt.discard_other_attempts(&target, ctx.epoch).await;
+    attempt.publisher.discard_others(ctx.epoch).await;
     Ok(attempt.result(&plan, &proven, &committed, step.as_ref(), started))
 }
 
@@ -92,8 +76,7 @@ pub(crate) async fn run(load: &LoadSpec, ctx: &Ctx) -> Result<Value> {
 struct Attempt<'a> {
     load: &'a LoadSpec,
     ctx: &'a Ctx,
-    table: TableName,
-    lake: &'a Lake,
+    publisher: Publisher<'a>,
 }
 
 /// Where a load with a cursor begins.
@@ -110,14 +93,6 @@ impl Begin {
     }
 }
 
-/// What one lane, or all of them, have written.
-#[derive(Default)]
-struct Written {
-    files: Vec<WrittenFile>,
-    rows: u64,
-    fingerprint: Option<Fingerprint>,
-}
-
 /// What was written, and the proof that it is what was read.
 struct Proven {
     written: Written,
@@ -129,16 +104,11 @@ impl Attempt<'_> {
         self.load.target()
     }
 
-    /// The folder of an attempt's files, below the table's data.
-    fn prefix(&self, epoch: u64) -> String {
-        format!("{}/{epoch}", self.ctx.job)
-    }
-
     /// Where the load begins, if it keeps a cursor: there where the table's last load from the same source ended.
     async fn begin(&self) -> Result<Option<Begin>> {
         let Target { mode, cursor: Some(column), cursor_start, lag, .. } = self.request() else { return Ok(None) };
         let source = self.load.cursor_source(self.ctx)?;
-        let (mut cursors, has_rows) = self.lake.cursors(&self.table).await?;
+        let (mut cursors, has_rows) = self.publisher.lake.cursors(&self.publisher.table).await?;
         let from = cursors.remove(&source);
         let wish = CursorWish { column: column.clone(), lag: *lag, ..CursorWish::default() };
         if *mode == LoadMode::Overwrite {
@@ -156,8 +126,10 @@ impl Attempt<'_> {
 
     fn unknown_cursor(&self, source: &str, known: Option<&Cursor>) -> Error {
         let why = match known {
-            Some(known) => format!("table `{}` is loaded from {source} by the cursor `{}`", self.table, known.column),
-            None => format!("table `{}` has rows, but no cursor for {source}", self.table),
+            Some(known) => {
+                format!("table `{}` is loaded from {source} by the cursor `{}`", self.publisher.table, known.column)
+            }
+            None => format!("table `{}` has rows, but no cursor for {source}", self.publisher.table),
         };
         let advice = "its rows could be loaded twice; load once with `mode` `overwrite` and this `cursor`";
         let or = if known.is_none() { ", or say by `cursor_start` where to begin" } else { "" };
@@ -166,11 +138,12 @@ impl Attempt<'_> {
 
     fn table_spec(&self, lineage: &Lineage) -> Result<TableSpec> {
         Ok(TableSpec {
-            name: self.table.clone(),
+            name: self.publisher.table.clone(),
             schema: lineage.schema().clone(),
             partition_by: self.request().partition_fields()?,
             schema_mode: self.request().schema_mode.into(),
             compression: self.request().compression.map(Into::into),
+            model: None,
         })
     }
 
@@ -179,35 +152,28 @@ impl Attempt<'_> {
         plan: &Arc<Plan>,
         lineage: &Lineage,
         target: &icehaul_lake::Target,
-        lanes: &mut JoinSet<Result<Written>>,
+        lanes: &mut Lanes,
     ) -> Result<Written> {
         self.ctx.progress.planned(plan.splits.len() as u64, plan.rows_estimate);
         self.ctx.progress.phase("reading");
         let next = Arc::new(AtomicUsize::new(0));
         let width = plan.parallelism.unwrap_or(self.ctx.limits.parallelism).clamp(1, plan.splits.len().max(1));
         for lane in 0..width {
-            let writer = target.writer(&self.prefix(self.ctx.epoch), lane).await?;
-            let hasher = match self.request().verify {
-                Verify::Checksum => Some(Hasher::new(lineage.schema(), Some(&columns(plan)))?),
+            let writer = target.writer(&self.publisher.prefix(), lane).await?;
+            let measurer = match self.request().verify {
+                Verify::Checksum => Some(Measurer::new(lineage.schema(), Some(&columns(plan)), Depth::default())?),
                 Verify::None | Verify::Counts => None,
             };
-            let (sender, receiver) = mpsc::channel(CHANNEL_BATCHES);
-            lanes.spawn(write_lane(receiver, writer, hasher, lineage.clone()));
+            let mut lineage = lineage.clone();
+            let sender = lanes::start(lanes, writer, measurer, move |rows| lineage.stamp(rows));
             lanes.spawn(read_lane(self.load.clone(), self.ctx.clone(), plan.clone(), next.clone(), sender));
         }
-        let mut all = Written::default();
-        while let Some(ended) = lanes.join_next().await {
-            let lane = ended.map_err(|e| Error::new(Code::Internal, "a lane of the load panicked").caused_by(e))??;
-            all.rows += lane.rows;
-            all.files.extend(lane.files);
-            all.fingerprint = add(all.fingerprint, lane.fingerprint)?;
-        }
-        Ok(all)
+        lanes::finish(lanes).await
     }
 
     /// Compares what was read with what the files hold, before anything is published.
     async fn verify(&self, plan: &Plan, target: &icehaul_lake::Target, written: Written) -> Result<Proven> {
-        let in_files: u64 = written.files.iter().map(WrittenFile::rows).sum();
+        let in_files = written.rows_in_files();
         let verification = match self.request().verify {
             Verify::None => json!({"mode": "none"}),
             Verify::Counts => {
@@ -216,55 +182,27 @@ impl Attempt<'_> {
             }
             Verify::Checksum => {
                 self.ctx.progress.phase("verifying");
-                let there = read_back(target, &written.files, &columns(plan)).await?;
-                let read = written.fingerprint.as_ref().map(ToString::to_string);
-                let stored = there.map(|f| f.to_string());
-                let same = written.rows == in_files && (written.rows == 0 || read == stored);
+                let there = target.measure(&written.files, Some(&columns(plan)), Depth::default()).await?;
+                let (read, stored) = (written.fingerprint(), there.fingerprint().to_string());
+                let same = written.rows == in_files && read.as_deref() == Some(stored.as_str());
                 require(same, || format!("the rows read have the fingerprint {read:?}, the written files {stored:?}"))?;
                 json!({"mode": "checksum", "rows_read": written.rows, "rows_written": in_files,
-                       "fingerprint_read": read, "fingerprint_written": stored.or_else(|| read.clone()), "match": true})
+                       "fingerprint_read": read, "fingerprint_written": stored, "match": true})
             }
         };
         Ok(Proven { written, verification })
     }
 
-    async fn commit(
-        &self,
-        plan: &Plan,
-        target: &icehaul_lake::Target,
-        proven: &Proven,
-        step: Option<&CursorMove>,
-    ) -> Result<Committed> {
-        self.ctx.progress.phase("committing");
-        let guard = Guard {
-            operation: self.ctx.job.to_string(),
-            permission: self.ctx.permission.clone(),
-            cursor: step.cloned(),
-            summary: self.summary(plan, proven, step),
-        };
-        let change = match self.request().mode {
-            LoadMode::Append | LoadMode::Incremental => Change::Append,
-            LoadMode::Overwrite => Change::Overwrite,
-        };
-        let committed = self.lake.commit(target, proven.written.files.clone(), change, &guard).await;
-        committed.map_err(Error::from).map_err(|error| match self.ctx.stop.error() {
-            Some(stopped) if error.code() == Code::LeaseLost => stopped,
-            _ => error,
-        })
-    }
-
     fn summary(&self, plan: &Plan, proven: &Proven, step: Option<&CursorMove>) -> BTreeMap<String, String> {
         let mut entries = BTreeMap::from([
-            (summary::EPOCH.into(), self.ctx.epoch.to_string()),
-            (summary::ROWS.into(), proven.written.rows.to_string()),
             (summary::COLUMNS.into(), json!(columns(plan)).to_string()),
             (summary::SOURCE.into(), plan.origin.clone()),
         ]);
         if let Some(files) = plan.files {
             entries.insert(summary::FILES.into(), files.to_string());
         }
-        if let Some(fingerprint) = &proven.written.fingerprint {
-            entries.insert(summary::FINGERPRINT.into(), fingerprint.to_string());
+        if let Some(fingerprint) = proven.written.fingerprint() {
+            entries.insert(summary::FINGERPRINT.into(), fingerprint);
         }
         if let Some(step) = step {
             entries.insert(summary::CURSOR.into(), cursor_note(step).to_string());
@@ -273,14 +211,6 @@ impl Attempt<'_> {
             entries.insert(summary::TYPE_NOTES.into(), json!(plan.type_notes).to_string());
         }
         entries
-    }
-
-    /// Deletes what other attempts of this job have left; only once the job's snapshot stands, so that none of them can
-    /// still publish those files.
-    async fn discard_other_attempts(&self, target: &icehaul_lake::Target, published: u64) {
-        for epoch in (1..=self.ctx.epoch).filter(|epoch| *epoch != published) {
-            target.discard_prefix(&self.prefix(epoch)).await;
-        }
     }
 
     fn result(
@@ -296,15 +226,15 @@ impl Attempt<'_> {
             json!({
                 "status": "success",
                 "message": format!("Data loaded from {}", self.load.title()),
-                "table": self.table.to_string(),
+                "table": self.publisher.table.to_string(),
                 "rows_loaded": proven.written.rows,
                 "columns": columns(plan),
                 "source": plan.origin,
                 "duration_seconds": seconds(started),
                 "snapshot_id": committed.snapshot_id.map(|id| id.to_string()),
                 "files_written": proven.written.files.len(),
-                "bytes_written": proven.written.files.iter().map(WrittenFile::bytes).sum::<u64>(),
-                "fingerprint": proven.written.fingerprint.as_ref().map(ToString::to_string),
+                "bytes_written": proven.written.bytes(),
+                "fingerprint": proven.written.fingerprint(),
                 "verification": proven.verification,
                 "type_notes": plan.type_notes,
                 "rows_quarantined": 0,
@@ -327,13 +257,9 @@ impl Attempt<'_> {
 
     /// Tells the result of a snapshot that an earlier attempt has published, and deletes what is not in it.
     async fn recovered(&self, committed: &Committed, started: Instant) -> Result<Value> {
-        let entry = |key: &str| committed.summary.get(key).map(String::as_str).unwrap_or_default();
-        let number = |key: &str| entry(key).parse::<u64>().unwrap_or_default();
-        let parsed = |key: &str| serde_json::from_str::<Value>(entry(key)).unwrap_or_else(|_| json!([]));
-        let published = number(summary::EPOCH);
-        for epoch in (1..=self.ctx.epoch).filter(|epoch| *epoch != published) {
-            self.lake.discard_prefix(&self.table, &self.prefix(epoch)).await;
-        }
+        let told = Told(committed);
+        let parsed = |key: &str| serde_json::from_str::<Value>(told.text(key)).unwrap_or_else(|_| json!([]));
+        self.publisher.discard_others(told.epoch()).await;
         let fingerprint = committed.summary.get(summary::FINGERPRINT);
         let files = committed.summary.get(summary::FILES).and_then(|files| files.parse().ok());
         Ok(self.with_own_keys(
@@ -341,21 +267,21 @@ impl Attempt<'_> {
             json!({
                 "status": "success",
                 "message": format!("Data loaded from {}", self.load.title()),
-                "table": self.table.to_string(),
-                "rows_loaded": number(summary::ROWS),
+                "table": self.publisher.table.to_string(),
+                "rows_loaded": told.number(summary::ROWS),
                 "columns": parsed(summary::COLUMNS),
-                "source": entry(summary::SOURCE),
+                "source": told.text(summary::SOURCE),
                 "duration_seconds": seconds(started),
                 "snapshot_id": committed.snapshot_id.map(|id| id.to_string()),
-                "files_written": number("added-data-files"),
-                "bytes_written": number("added-files-size"),
+                "files_written": told.number("added-data-files"),
+                "bytes_written": told.number("added-files-size"),
                 "fingerprint": fingerprint,
                 "verification": {"mode": if fingerprint.is_some() { "checksum" } else { "counts" }, "match": true,
                                  "note": "published by an earlier attempt, which verified it"},
                 "type_notes": parsed(summary::TYPE_NOTES),
                 "rows_quarantined": 0,
                 "unchanged": false,
-                "cursor": serde_json::from_str::<Value>(entry(summary::CURSOR)).unwrap_or_default(),
+                "cursor": serde_json::from_str::<Value>(told.text(summary::CURSOR)).unwrap_or_default(),
             }),
         ))
     }
@@ -401,16 +327,6 @@ fn require(holds: bool, why: impl FnOnce() -> String) -> Result<()> {
     }
 }
 
-fn add(sum: Option<Fingerprint>, more: Option<Fingerprint>) -> Result<Option<Fingerprint>> {
-    match (sum, more) {
-        (Some(mut sum), Some(more)) => {
-            sum.merge(&more)?;
-            Ok(Some(sum))
-        }
-        (sum, more) => Ok(sum.or(more)),
-    }
-}
-
 /// Reads one split after the other and passes the batches on.
 async fn read_lane(
     load: LoadSpec,
@@ -430,66 +346,4 @@ async fn read_lane(
         ctx.progress.split_done();
     }
     Ok(Written::default())
-}
-
-/// The size of the values, not of the memory that was set aside for them.
-fn bytes_of(batch: &RecordBatch) -> u64 {
-    let sizes = batch.columns().iter().filter_map(|column| column.to_data().get_slice_memory_size().ok());
-    sizes.sum::<usize>() as u64
-}
-
-/// Writes what one lane's reader passes on.
-async fn write_lane(
-    mut receiver: mpsc::Receiver<Rows>,
-    mut writer: icehaul_lake::TableWriter,
-    mut hasher: Option<Hasher>,
-    mut lineage: Lineage,
-) -> Result<Written> {
-    let mut rows = 0;
-    while let Some(read) = receiver.recv().await {
-        let batch = lineage.stamp(read)?;
-        rows += batch.num_rows() as u64;
-        if let Some(hasher) = &mut hasher {
-            hasher.add(&batch)?;
-        }
-        writer.write(&batch).await?;
-    }
-    Ok(Written { files: writer.close().await?, rows, fingerprint: hasher.map(Hasher::finish) })
-}
-
-/// The fingerprint of the named columns of written files, read on all cores.
-async fn read_back(
-    target: &icehaul_lake::Target,
-    files: &[WrittenFile],
-    columns: &[String],
-) -> Result<Option<Fingerprint>> {
-    let mut readers = JoinSet::new();
-    let mut sum = None;
-    let width = std::thread::available_parallelism().map_or(2, usize::from);
-    for file in files {
-        if readers.len() >= width {
-            sum = add(sum, joined(readers.join_next().await)?)?;
-        }
-        let batches = target.read_back(file, Some(columns)).await?;
-        let columns = columns.to_vec();
-        readers.spawn(async move {
-            let mut hasher = Hasher::new(&batches.schema, Some(&columns))?;
-            let mut stream = batches.stream;
-            while let Some(batch) = stream.try_next().await? {
-                hasher.add(&batch)?;
-            }
-            Ok::<_, Error>(hasher.finish())
-        });
-    }
-    while !readers.is_empty() {
-        sum = add(sum, joined(readers.join_next().await)?)?;
-    }
-    Ok(sum)
-}
-
-fn joined(ended: Option<Result<Result<Fingerprint>, tokio::task::JoinError>>) -> Result<Option<Fingerprint>> {
-    ended
-        .transpose()
-        .map_err(|e| Error::new(Code::Internal, "a reader of written files panicked").caused_by(e))?
-        .transpose()
 }

@@ -1,7 +1,37 @@
 //! How each kind of job runs. Adding a kind: one new file here, and its name in `spec/mod.rs`.
+mod lanes;
 mod load;
+mod migrate;
+mod publish;
 mod upload;
+mod verify;
+
+use icehaul_lake::{At, Table};
 
 pub(crate) use load::run as run_load;
 pub use load::source_columns;
+pub use migrate::MigrateTable;
 pub use upload::UploadS3;
+pub use verify::VerifyTables;
+
+use crate::report::TableState;
+
+/// A table at a state, as reports tell it.
+fn state_of(catalog: &str, table: &Table, at: At) -> TableState {
+    let metadata = table.metadata();
+    let snapshot = match at {
+        At::Snapshot(id) => metadata.snapshot_by_id(id),
+        At::Current | At::Timestamp(_) => metadata.current_snapshot(),
+    };
+    TableState {
+        catalog: catalog.to_owned(),
+        table: table.name().to_string(),
+        uuid: Some(metadata.uuid()),
+        format_version: Some(metadata.format_version() as u8),
+        location: Some(metadata.location().to_owned()),
+        metadata_location: table.metadata_location().map(str::to_owned),
+        snapshot_id: snapshot.map(|snapshot| snapshot.snapshot_id().to_string()),
+        snapshot_at: snapshot.and_then(|snapshot| snapshot.timestamp().ok()),
+        ..TableState::default()
+    }
+}

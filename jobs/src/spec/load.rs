@@ -151,7 +151,13 @@ pub struct Target {
     pub verify: Verify,
 }
 
-const fn yes() -> bool {
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.namespace, self.table_name)
+    }
+}
+
+pub(crate) const fn yes() -> bool {
     true
 }
 

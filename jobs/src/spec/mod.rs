@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
+pub(crate) use load::yes;
 pub use load::{CompressionName, Load, LoadMode, SchemaModeName, Target, Verify};
 pub use options::{JobOptions, Priority};
 pub use parse::{read_json, read_request, schema_of};
@@ -14,7 +15,7 @@ pub use parse::{read_json, read_request, schema_of};
 use crate::{
     Code, Ctx, Error, FieldError, Result, Sealer, Secret,
     config::{Connections, FileRoots},
-    job::{UploadS3, run_load},
+    job::{MigrateTable, UploadS3, VerifyTables, run_load},
     source::LoadSpec,
 };
 
@@ -39,6 +40,16 @@ pub(crate) trait Task: Clone + Serialize + DeserializeOwned + JsonSchema + Send 
 
     /// The secrets among its fields.
     fn secrets(&mut self) -> Vec<&mut Secret> {
+        Vec::new()
+    }
+
+    /// The table that it writes, as `namespace.table`.
+    fn table(&self) -> Option<String> {
+        None
+    }
+
+    /// The fields that name a catalog, and the names.
+    fn catalogs(&self) -> Vec<(&'static str, Option<&str>)> {
         Vec::new()
     }
 
@@ -101,10 +112,16 @@ macro_rules! kinds {
                 match self { Self::Load(load) => load.options(), $(Self::$task(task) => task.options(),)* }
             }
 
-            /// Where the rows go, of a job that writes a table.
+            /// The table that it writes, as `namespace.table`.
             #[must_use]
-            pub fn target(&self) -> Option<&Target> {
-                match self { Self::Load(load) => Some(load.target()), $(Self::$task(_) => None,)* }
+            pub fn table(&self) -> Option<String> {
+                match self { Self::Load(load) => Some(load.target().to_string()), $(Self::$task(task) => task.table(),)* }
+            }
+
+            /// The fields that name a catalog, and the names; without a name the default one is meant.
+            #[must_use]
+            pub fn catalogs(&self) -> Vec<(&'static str, Option<&str>)> {
+                match self { Self::Load(load) => vec![("catalog", load.target().catalog.as_deref())], $(Self::$task(task) => task.catalogs(),)* }
             }
 
             /// The request as it is shown: secrets are `***`.
@@ -137,13 +154,21 @@ macro_rules! kinds {
 
 kinds! {
     UploadS3: "A file into a bucket.",
+    MigrateTable: "A table into another one, proven.",
+    VerifyTables: "Two tables compared where they are.",
 }
 
 impl JobSpec {
-    /// The table that it writes, as `namespace.table`.
+    /// Where requests of a kind are sent, below `/api/v1`.
     #[must_use]
-    pub fn table(&self) -> Option<String> {
-        self.target().map(|target| format!("{}.{}", target.namespace, target.table_name))
+    pub fn path(kind: &str) -> String {
+        match kind {
+            "migrate.table" => "/migrate".to_owned(),
+            "migrate.batch" => "/migrate/bulk".to_owned(),
+            "scrape.html" => "/scrape".to_owned(),
+            "scrape.api" => "/scrape-api".to_owned(),
+            kind => format!("/{}", kind.replace('.', "/")),
+        }
     }
 
     /// Tells whether two requests are the same, passwords included, without giving any of it away.

@@ -56,7 +56,7 @@ pub(crate) fn cursors(metadata: &TableMetadata) -> Result<Cursors> {
 pub(super) fn moved(step: Option<&CursorMove>, change: Change, now: Option<&Base>) -> Result<Option<Cursors>> {
     let before = now.map_or_else(|| Ok(Cursors::new()), |base| cursors(&base.metadata))?;
     let mut after = match change {
-        Change::Append => before.clone(),
+        Change::Append | Change::Create => before.clone(),
         Change::Overwrite => Cursors::new(),
     };
     if let Some(step) = step {

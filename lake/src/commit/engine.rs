@@ -109,6 +109,10 @@ impl Commit<'_> {
             return self.found(&snapshot, now).await.map(Some);
         }
         self.settle(now.as_ref()).await;
+        if self.change == Change::Create && now.is_some() {
+            let message = format!("there is a table `{}` already", self.target.spec.name);
+            return Err(Error::new(Kind::TableExists, message));
+        }
         let cursors = cursor::moved(self.guard.cursor.as_ref(), self.change, now.as_ref())?;
         let plan = rebase(self.target, now.as_ref())?;
         if self.is_idle(now.as_ref(), cursors.is_some()).await? {
@@ -202,7 +206,7 @@ impl Commit<'_> {
         };
         let table = metadata.location().to_owned();
         let properties = properties(cursors);
-        let snapshot = if base.is_none() && self.files.is_empty() {
+        let snapshot = if base.is_none() && self.files.is_empty() && self.change != Change::Create {
             None
         } else {
             let spec = spec_of_files(self.target, &metadata).unwrap_or(&self.target.plan.partition).clone();

@@ -24,6 +24,8 @@ pub enum Change {
     Append,
     /// The rows that are there go, in the same snapshot.
     Overwrite,
+    /// The table must not be there; it is made with its rows, or with a snapshot of none.
+    Create,
 }
 
 /// The answer to "may I commit now?", asked right before each compare-and-swap.

@@ -124,7 +124,7 @@ impl Builder<'_> {
         let list = format!("{directory}/snap-{}-{attempt}-{}.avro", self.snapshot_id, self.commit);
         written.paths.push(list.clone());
         self.list(&list, metadata, manifests).await?;
-        let operation = if change == Change::Append { Operation::Append } else { Operation::Overwrite };
+        let operation = if change == Change::Overwrite { Operation::Overwrite } else { Operation::Append };
         Ok(Snapshot::builder()
             .with_snapshot_id(self.snapshot_id)
             .with_parent_snapshot_id(metadata.current_snapshot_id())

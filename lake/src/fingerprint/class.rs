@@ -95,6 +95,16 @@ impl Class {
         })
     }
 
+    /// Whether both are the same, wherever the members of structs stand.
+    pub fn same(&self, other: &Self) -> bool {
+        let told = |class: &Self| {
+            let mut hash = Sha256::new();
+            class.describe(&mut hash);
+            hash.finalize()
+        };
+        told(self) == told(other)
+    }
+
     fn describe(&self, into: &mut Sha256) {
         into.update([self.tag()]);
         match self {

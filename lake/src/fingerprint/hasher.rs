@@ -4,7 +4,7 @@ use arrow_schema::{DataType, Fields, Schema};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Fingerprint, add,
+    Fingerprint, RowDigest, add,
     class::{self, Member},
     limbs, normal,
 };
@@ -45,6 +45,14 @@ impl Hasher {
     /// [`crate::Kind::UnsupportedFeature`] for a value without a canonical form (a time finer than a microsecond); a
     /// batch of another schema gives [`crate::Kind::Internal`].
     pub fn add(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.add_seen(batch, |_, _| {})
+    }
+
+    /// The same, with each row's place in the batch and its digest shown to `see`.
+    ///
+    /// # Errors
+    /// As `add`.
+    pub fn add_seen(&mut self, batch: &RecordBatch, mut see: impl FnMut(usize, &RowDigest)) -> Result<()> {
         let columns = self.columns.iter().map(|(member, data_type)| {
             let array = batch.columns().get(member.index).filter(|array| array.data_type() == data_type);
             normal::column(array.ok_or_else(|| other_schema(&member.name))?, &member.class, &member.name)
@@ -53,7 +61,9 @@ impl Hasher {
         for row in 0..batch.num_rows() {
             self.message.clear();
             columns.iter().for_each(|column| column.append(row, &mut self.message));
-            add(&mut self.fingerprint.sum, &limbs(&Sha256::digest(&self.message).into()));
+            let digest: RowDigest = Sha256::digest(&self.message).into();
+            add(&mut self.fingerprint.sum, &limbs(&digest));
+            see(row, &digest);
         }
         self.fingerprint.rows += batch.num_rows() as u64;
         Ok(())

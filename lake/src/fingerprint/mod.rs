@@ -8,12 +8,26 @@ mod tests;
 
 use std::{fmt, str::FromStr};
 
+use arrow_schema::Field;
+
 use crate::{Error, Kind, Result};
 
 pub use hasher::Hasher;
 
+/// Whether the values of two columns can be compared: they are of one class, whatever width carries them.
+#[must_use]
+pub fn alike(a: &Field, b: &Field) -> bool {
+    match (class::Class::of(a), class::Class::of(b)) {
+        (Ok(a), Ok(b)) => a.same(&b),
+        _ => false,
+    }
+}
+
 /// The name of the algorithm, at the start of every text.
 const NAME: &str = "icehaul-fp-1";
+
+/// The SHA-256 of one row's values.
+pub type RowDigest = [u8; 32];
 
 /// The fingerprint of a set of rows: its columns' hash, the number of rows and the sum of their digests.
 ///
@@ -52,7 +66,7 @@ impl Fingerprint {
 }
 
 /// `sum += digest` modulo 2^256; both as little-endian limbs.
-fn add(sum: &mut [u64; 4], digest: &[u64; 4]) {
+pub(crate) fn add(sum: &mut [u64; 4], digest: &[u64; 4]) {
     let mut carry = false;
     for (limb, more) in sum.iter_mut().zip(digest) {
         let (partial, first) = limb.overflowing_add(*more);
@@ -63,7 +77,7 @@ fn add(sum: &mut [u64; 4], digest: &[u64; 4]) {
 }
 
 /// A digest as a number: its first byte is the most significant.
-fn limbs(digest: &[u8; 32]) -> [u64; 4] {
+pub(crate) fn limbs(digest: &[u8; 32]) -> [u64; 4] {
     let mut limbs = [0; 4];
     for (limb, bytes) in limbs.iter_mut().rev().zip(digest.as_chunks::<8>().0) {
         *limb = u64::from_be_bytes(*bytes);

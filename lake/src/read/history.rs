@@ -65,6 +65,19 @@ impl Table {
         snapshots.into_iter().map(info).collect()
     }
 
+    /// The schema that rows of that state are read with.
+    pub(crate) fn iceberg_schema(&self, at: At) -> Result<SchemaRef> {
+        Ok(self.resolve(at)?.schema)
+    }
+
+    /// The snapshot that `at` means; `None` for a table without one.
+    ///
+    /// # Errors
+    /// [`Kind::SnapshotNotFound`].
+    pub fn snapshot_id(&self, at: At) -> Result<Option<i64>> {
+        Ok(self.resolve(at)?.snapshot.map(|snapshot| snapshot.snapshot_id()))
+    }
+
     /// The state that `at` means.
     ///
     /// # Errors

@@ -71,6 +71,12 @@ impl Table {
         Ok(Arc::new(arrow::schema(&self.resolve(at)?.schema)?))
     }
 
+    /// Where its metadata lies.
+    #[must_use]
+    pub fn metadata_location(&self) -> Option<&str> {
+        self.inner.metadata_location()
+    }
+
     /// The underlying Iceberg metadata, for the API's metadata reply.
     #[must_use]
     pub fn metadata(&self) -> &iceberg::spec::TableMetadata {

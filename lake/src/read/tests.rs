@@ -45,6 +45,7 @@ impl Fixture {
             partition_by: Vec::new(),
             schema_mode: SchemaMode::Evolve,
             compression: None,
+            model: None,
         };
         self.append_to(operation, spec, batches).await
     }

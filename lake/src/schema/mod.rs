@@ -1,4 +1,5 @@
 //! Arrow to Iceberg: the schema, partition spec and properties of a table to be written.
+mod model;
 mod partition;
 mod plan;
 mod target;
@@ -6,6 +7,7 @@ mod types;
 
 use arrow_schema::SchemaRef;
 
+pub use model::Model;
 pub use partition::PartitionField;
 pub(crate) use plan::{Plan, plan};
 pub(crate) use target::Base;
@@ -39,4 +41,6 @@ pub struct TableSpec {
     pub schema_mode: SchemaMode,
     /// `None`: the table's `write.parquet.compression-codec`, else zstd.
     pub compression: Option<Compression>,
+    /// What a new table takes over from another one, whose columns are the rows' columns.
+    pub model: Option<Model>,
 }

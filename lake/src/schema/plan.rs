@@ -11,7 +11,7 @@ use super::{
     SchemaMode, TableSpec, partition,
     types::{self, Fit, Ids},
 };
-use crate::{Compression, Error, Kind, Result, write};
+use crate::{Error, Kind, Result, write};
 
 /// What a table is to be for the rows to fit.
 pub(crate) struct Plan {
@@ -35,12 +35,20 @@ pub(crate) fn plan(table: Option<&TableMetadata>, spec: &TableSpec, location: &s
 }
 
 fn new(spec: &TableSpec, location: &str) -> Result<Plan> {
-    let mut ids = Ids(0);
-    let columns: Result<Vec<_>> = spec.schema.fields().iter().map(|field| add(field, &mut ids)).collect();
-    let schema = Schema::builder().with_fields(columns?).build().map_err(|e| broken(spec, e))?;
-    let partition = partition::bind(&spec.partition_by, &schema)?;
-    let order = SortOrder::unsorted_order();
-    let properties = write::new_table_properties(spec.compression.unwrap_or(Compression::Zstd));
+    let schema = match &spec.model {
+        Some(model) => model.schema.as_ref().clone(),
+        None => fresh_schema(spec)?,
+    };
+    let partition = match &spec.model {
+        Some(model) if spec.partition_by.is_empty() => model.partition.clone(),
+        _ => partition::bind(&spec.partition_by, &schema)?,
+    };
+    let order = spec.model.as_ref().map_or_else(SortOrder::unsorted_order, |model| model.order.clone());
+    let mut properties = write::new_table_properties(spec.compression.unwrap_or_default());
+    if let Some(model) = &spec.model {
+        properties.extend(model.properties.clone());
+        properties.extend(spec.compression.map(write::compression_property));
+    }
     let metadata =
         TableMetadataBuilder::new(schema, partition, order, location.to_owned(), FormatVersion::V2, properties)
             .and_then(TableMetadataBuilder::build)
@@ -52,6 +60,12 @@ fn new(spec: &TableSpec, location: &str) -> Result<Plan> {
         partition: metadata.default_partition_spec().clone(),
         creates: Some(metadata),
     })
+}
+
+fn fresh_schema(spec: &TableSpec) -> Result<Schema> {
+    let mut ids = Ids(0);
+    let columns: Result<Vec<_>> = spec.schema.fields().iter().map(|field| add(field, &mut ids)).collect();
+    Schema::builder().with_fields(columns?).build().map_err(|e| broken(spec, e))
 }
 
 fn existing(table: &TableMetadata, spec: &TableSpec) -> Result<Plan> {

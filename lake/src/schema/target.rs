@@ -1,11 +1,12 @@
 //! A table made ready for writing.
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, thread::available_parallelism};
 
 use iceberg::spec::{Schema, SchemaRef, TableMetadata};
 
 use super::{Plan, TableSpec, plan};
 use crate::{
     Batches, Result, TableWriter, WrittenFile,
+    measure::{self, Depth, Measured},
     storage::Storage,
     write::{self, Layout},
 };
@@ -45,6 +46,11 @@ impl Target {
         Ok(TableWriter::new(self.layout.clone(), prefix, split))
     }
 
+    /// The table's metadata as it is, or as it will be made.
+    pub(crate) fn metadata(&self) -> Option<&TableMetadata> {
+        self.base.as_ref().map(|base| base.metadata.as_ref()).or(self.plan.creates.as_ref())
+    }
+
     /// Whether the table exists already.
     #[must_use]
     pub fn exists(&self) -> bool {
@@ -57,6 +63,28 @@ impl Target {
     /// [`crate::Kind::StorageUnavailable`], [`crate::Kind::FileMissing`].
     pub async fn read_back(&self, file: &WrittenFile, columns: Option<&[String]>) -> Result<Batches> {
         write::read_back(&self.storage, &self.spec.schema, file, columns).await
+    }
+
+    /// The measure of written files, read back on all cores before they are committed.
+    ///
+    /// # Errors
+    /// As `read_back`.
+    pub async fn measure(&self, files: &[WrittenFile], columns: Option<&[String]>, depth: Depth) -> Result<Measured> {
+        let cores = available_parallelism().map_or(1, std::num::NonZero::get);
+        measure::measure(self.read_back_parallel(files, columns, cores)?, None, depth).await
+    }
+
+    /// Reads written files back as several streams that share the work.
+    ///
+    /// # Errors
+    /// As `read_back`.
+    pub fn read_back_parallel(
+        &self,
+        files: &[WrittenFile],
+        columns: Option<&[String]>,
+        streams: usize,
+    ) -> Result<Vec<Batches>> {
+        write::read_back_parallel(&self.storage, &self.spec.schema, files, columns, streams)
     }
 
     /// Deletes everything written under `prefix`: for a job that has not committed and will not.

@@ -30,6 +30,22 @@ pub(super) async fn create(io: &FileIO, path: &str) -> Result<Box<dyn FileWrite>
     }
 }
 
+/// The names of the files in a folder; none if it is not there.
+pub(super) fn names_in(folder: &Path) -> io::Result<Vec<String>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            names.extend(entry.file_name().into_string());
+        }
+    }
+    Ok(names)
+}
+
 /// Removes a folder and its parents as long as they are empty, up to the warehouse itself.
 pub(super) fn prune(mut directory: Option<&Path>, warehouse: &Path) {
     while let Some(path) = directory.filter(|path| path.starts_with(warehouse) && *path != warehouse) {

@@ -10,6 +10,7 @@ mod output;
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
+use futures::TryStreamExt;
 use iceberg::io::{FileIO, FileIOBuilder};
 
 pub(crate) use fault::{failed, ours};
@@ -90,6 +91,43 @@ impl Storage {
         let mut file = self.create(path).await?;
         file.put(content.into()).await.map_err(|e| failed("write", path, e))?;
         file.finish().await.map_err(|e| failed("write", path, e))
+    }
+
+    /// Writes a whole file over one that may be there: whoever reads sees the one or the other.
+    pub(crate) async fn replace(&self, path: &str, content: Vec<u8>) -> Result<()> {
+        match self.files.place(path)? {
+            Place::Local(place) => {
+                let aside = format!("{path}.{}", uuid::Uuid::new_v4().simple());
+                self.write(&aside, content).await?;
+                let renamed = std::fs::rename(local::path(&aside), place);
+                renamed.map_err(|e| failed("write", path, e))
+            }
+            Place::Object(bucket, key) => bucket.put(&key, content.into()).await.map_err(|e| failed("write", path, e)),
+        }
+    }
+
+    /// The content of a small file.
+    pub(crate) async fn read(&self, path: &str) -> Result<Vec<u8>> {
+        let read = async { self.io.new_input(path)?.read().await };
+        read.await.map(Vec::from).map_err(|e| failed("read", path, e))
+    }
+
+    /// The names of the files in a folder.
+    pub(crate) async fn names_in(&self, folder: &str) -> Result<Vec<String>> {
+        match self.files.place(folder)? {
+            Place::Local(place) => local::names_in(&place).map_err(|e| failed("list", folder, e)),
+            Place::Object(bucket, key) => {
+                let prefix = format!("{}/", key.trim_end_matches('/'));
+                let objects: Vec<_> = bucket.list(&prefix).try_collect().await?;
+                let names = objects.iter().filter_map(|object| object.key.strip_prefix(&prefix));
+                Ok(names.filter(|name| !name.contains('/')).map(str::to_owned).collect())
+            }
+        }
+    }
+
+    /// The location of what lies below the warehouse.
+    pub(crate) fn below(&self, path: &str) -> String {
+        format!("{}/{path}", self.warehouse)
     }
 
     /// Removes a file, and the folders that it leaves empty. What cannot be removed is logged: it is unreachable.

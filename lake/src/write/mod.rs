@@ -13,7 +13,7 @@ use std::collections::HashMap;
 pub(crate) use conform::Conform;
 pub use data_file::WrittenFile;
 pub(crate) use layout::{Layout, data_location};
-pub(crate) use read_back::read_back;
+pub(crate) use read_back::{read_back, read_back_parallel};
 pub use writer::TableWriter;
 
 const CODEC: &str = "write.parquet.compression-codec";
@@ -49,6 +49,11 @@ impl Compression {
         let all = [Self::Zstd, Self::Snappy, Self::Gzip, Self::None];
         all.into_iter().find(|codec| word.as_deref() == Some(codec.as_str())).unwrap_or_default()
     }
+}
+
+/// The property that says how a table's files are compressed.
+pub(crate) fn compression_property(compression: Compression) -> (String, String) {
+    (CODEC.to_owned(), compression.as_str().to_owned())
 }
 
 /// The properties of a table that we make: the codec for all engines, and retries that let many writers through.

@@ -1,8 +1,11 @@
 //! Reads closed files back before they are part of a table, to compare them with what was to be written.
-use std::sync::Arc;
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use arrow_schema::{Fields, Schema, SchemaRef};
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use iceberg::{arrow::ArrowFileReader, io::FileMetadata};
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 
@@ -36,6 +39,31 @@ pub(crate) async fn read_back(
     let conform = Conform::new(stream.schema(), &wanted, |_| true);
     let batches = stream.map(move |batch| conform.apply(&batch.map_err(|e| failed("read", &path, e))?));
     Ok(Batches { schema: wanted, stream: batches.boxed() })
+}
+
+/// The rows of several files as several streams that share the work: a stream takes the next file when it has read its last.
+pub(crate) fn read_back_parallel(
+    storage: &Storage,
+    rows: &SchemaRef,
+    files: &[WrittenFile],
+    columns: Option<&[String]>,
+    streams: usize,
+) -> Result<Vec<Batches>> {
+    let schema = project(rows, columns)?;
+    let next = Arc::new(Mutex::new(VecDeque::from(files.to_vec())));
+    let columns = columns.map(<[String]>::to_vec);
+    let stream = |_| {
+        let state = (storage.clone(), rows.clone(), columns.clone(), next.clone());
+        let files = futures::stream::try_unfold(state, |state| async move {
+            let (storage, rows, columns, next) = &state;
+            let file = next.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            let Some(file) = file else { return Ok::<_, Error>(None) };
+            let batches = read_back(storage, rows, &file, columns.as_deref()).await?;
+            Ok(Some((batches.stream, state)))
+        });
+        Batches { schema: schema.clone(), stream: files.try_flatten().boxed() }
+    };
+    Ok((0..streams.max(1)).map(stream).collect())
 }
 
 fn project(rows: &SchemaRef, columns: Option<&[String]>) -> Result<SchemaRef> {

@@ -188,6 +188,7 @@ pub fn spec(table: &str, batch: &RecordBatch) -> TableSpec {
         partition_by: Vec::new(),
         schema_mode: SchemaMode::Evolve,
         compression: None,
+        model: None,
     }
 }
 

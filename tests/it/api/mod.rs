@@ -127,6 +127,7 @@ impl Stand {
             partition_by: vec!["city".parse().expect("partition")],
             schema_mode: SchemaMode::Evolve,
             compression: None,
+            model: None,
         };
         let guard = Guard {
             operation: job.to_owned(),

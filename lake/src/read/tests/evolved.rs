@@ -172,6 +172,7 @@ async fn deletes_are_found_after_a_partition_column_was_widened() {
         partition_by: vec!["id".parse().expect("a field")],
         schema_mode: SchemaMode::Evolve,
         compression: None,
+        model: None,
     };
     let given = batch(vec![
         ("id", Arc::new(Int32Array::from(vec![7, 7, 8]))),

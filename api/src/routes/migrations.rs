@@ -1,0 +1,157 @@
+//! Migrations that have ended, and what they have proven. The reports come from the warehouses, not from the queue.
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, HeaderName, header},
+    response::{IntoResponse, Response},
+};
+use chrono::{DateTime, Utc};
+use icehaul_jobs::{
+    Code, Error,
+    report::{Report, Store, Verdict},
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::jobs::{DEFAULT_LIMIT, link};
+use crate::{
+    AppState, Result,
+    extract::{MigrationPath, Params},
+    operation::prefers_html,
+    report,
+};
+
+/// Which migrations to list.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct Page {
+    /// How many at most; 50 if not given.
+    #[schemars(range(min = 1, max = 500))]
+    limit: Option<u32>,
+    /// Where to go on: the `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// A migration in short.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Migration {
+    /// Its id: that of its job; in a batch, with the number of the table after it.
+    migration_id: String,
+    /// The kind of job, such as `migrate.table`.
+    kind: String,
+    /// `success` or `failed`.
+    status: String,
+    /// What came out.
+    verdict: Verdict,
+    /// The same in a sentence.
+    summary: String,
+    /// The table that was read, `catalog.namespace.table`.
+    source: String,
+    /// The table that was written or compared with.
+    destination: String,
+    /// The rows that were read.
+    rows: u64,
+    /// When it was finished.
+    finished_at: DateTime<Utc>,
+    /// How long it took.
+    duration_seconds: f64,
+    /// The report's address.
+    report: String,
+}
+
+impl From<Report> for Migration {
+    fn from(report: Report) -> Self {
+        Self {
+            report: address(&report.migration_id),
+            source: format!("{}.{}", report.source.catalog, report.source.table),
+            destination: format!("{}.{}", report.destination.catalog, report.destination.table),
+            rows: report.rows.source,
+            migration_id: report.migration_id,
+            kind: report.kind,
+            status: report.status,
+            verdict: report.verdict,
+            summary: report.summary,
+            finished_at: report.finished_at,
+            duration_seconds: report.duration_seconds,
+        }
+    }
+}
+
+/// Where a report is.
+pub(super) fn address(id: &str) -> String {
+    format!("/api/v1/migrations/{id}/report")
+}
+
+/// A page of migrations.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Migrations {
+    /// The migrations, newest first. Those that have not ended are among the jobs.
+    migrations: Vec<Migration>,
+    /// Where the next page begins; null at the end.
+    next_cursor: Option<String>,
+}
+
+pub(crate) async fn list(State(state): State<AppState>, Params(page): Params<Page>) -> Result<Json<Migrations>> {
+    let mut found = Vec::new();
+    for (_, lake) in state.lakes.iter() {
+        found.extend(Store(lake).ids().await?.into_iter().map(|id| (id, lake)));
+    }
+    // The ids begin with the time at which the job was accepted.
+    found.sort_by(|(a, _), (b, _)| b.cmp(a));
+    found.retain(|(id, _)| page.cursor.as_ref().is_none_or(|cursor| id < cursor));
+    let limit = page.limit.unwrap_or(DEFAULT_LIMIT) as usize;
+    let next_cursor = (found.len() > limit).then(|| found[limit - 1].0.clone());
+    let mut migrations = Vec::new();
+    for (id, lake) in found.into_iter().take(limit) {
+        migrations.extend(Store(lake).get(&id).await?.map(|stored| Migration::from(stored.report)));
+    }
+    Ok(Json(Migrations { migrations, next_cursor }))
+}
+
+/// In which form a report is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Form {
+    /// For programs.
+    Json,
+    /// For people: a page of its own, to be read, kept and printed.
+    Html,
+}
+
+/// In which form a report is wanted.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct WhichForm {
+    /// The form; without it `Accept` decides.
+    format: Option<Form>,
+}
+
+pub(crate) async fn report(
+    State(state): State<AppState>,
+    MigrationPath(id): MigrationPath,
+    Params(which): Params<WhichForm>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let stored = match Store::find(&state.lakes, &id).await {
+        Err(error) if error.code() == Code::ReportNotFound => return Err(missing(&state, &id, error).await.into()),
+        found => found?,
+    };
+    let form = which.format.unwrap_or(if prefers_html(&headers) { Form::Html } else { Form::Json });
+    Ok(match form {
+        Form::Json => ([(header::CONTENT_TYPE, "application/json")], stored.json).into_response(),
+        Form::Html => {
+            const POLICY: HeaderName = header::CONTENT_SECURITY_POLICY;
+            let headers = [(POLICY, report::policy()), (header::CONTENT_TYPE, "text/html; charset=utf-8")];
+            (headers, report::page(&stored.report)).into_response()
+        }
+    })
+}
+
+/// Why there is no report: the job may not have ended, or may have failed before it compared anything.
+async fn missing(state: &AppState, id: &str, error: Error) -> Error {
+    let Ok(job) = id.parse() else { return error };
+    let Ok(document) = state.queue.get(job).await else { return error };
+    let why = match document.status.is_terminal() {
+        false => format!("job {id} has not ended: it is {}", document.status.as_str()),
+        true => format!("job {id} ended as {} before it had compared anything", document.status.as_str()),
+    };
+    Error::new(Code::ReportNotFound, format!("{why}; {} tells more", link(job)))
+}

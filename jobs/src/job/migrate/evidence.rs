@@ -1,0 +1,211 @@
+//! What an attempt finds out, on its way into the report.
+use std::time::Instant;
+
+use chrono::{TimeDelta, Utc};
+use icehaul_lake::{Model, Table, Target};
+
+use super::{
+    MigrateMode,
+    migration::{Migration, Pinned},
+};
+use crate::{
+    Error, Result,
+    job::{lanes::Written, state_of},
+    report::{
+        Comparison, Phase, Report, RowsCompared, RowsDiffering, SchemaCompared, TableState, TextsCompared, Transfer,
+        Verdict, compare_schemas, limits,
+    },
+    spec::Task,
+};
+
+/// What was compared.
+pub(super) enum Proof {
+    /// Only the numbers of rows.
+    Counts { read: u64, written: u64 },
+    /// Everything.
+    Measures(Box<Comparison>),
+}
+
+/// The report in the making.
+pub(super) struct Evidence {
+    report: Report,
+    mode: MigrateMode,
+}
+
+impl Evidence {
+    pub fn new(
+        migration: &Migration<'_>,
+        source: &Pinned,
+        target: &Target,
+        model: &Model,
+        before: Option<&Table>,
+    ) -> Result<Self> {
+        let mode = migration.request.manner.mode;
+        let id = migration.operation().to_owned();
+        let mut report = Report::begin(migration.ctx, id, super::MigrateTable::KIND, migration.request);
+        report.source = state_of(migration.source_catalog(), &source.table, source.at);
+        (report.source.files, report.source.bytes) = (source.files, source.bytes);
+        report.destination = TableState {
+            catalog: migration.dest_catalog().to_owned(),
+            table: format!("{}.{}", migration.request.dest_namespace, migration.request.dest_table),
+            uuid: before.map(|table| table.metadata().uuid()),
+            snapshot_before: before.and_then(|t| t.metadata().current_snapshot_id()).map(|id| id.to_string()),
+            ..TableState::default()
+        };
+        report.transfer = Some(Transfer {
+            mode: mode.as_str().to_owned(),
+            copy: "rows".to_owned(),
+            rows: 0,
+            created: before.is_none(),
+            published: false,
+        });
+        report.schema = SchemaCompared {
+            columns: compare_schemas(&source.table.columns_at(source.at)?, &target.columns()),
+            partitioning: TextsCompared::new(source.table.partitioning(), target.partitioning()),
+            sort_order: TextsCompared::new(source.table.sort_order(), target.sort_order()),
+            properties_left_out: if before.is_none() { model.left_out().to_vec() } else { Vec::new() },
+        };
+        // Columns that the destination has besides, or has wider, are as the request wants them: the rows are compared.
+        let lost = report.schema.columns.iter().any(|column| column.source.is_some() && column.destination.is_none());
+        report.schema_match = !lost;
+        Ok(Self { report, mode })
+    }
+
+    /// The names of the source's columns.
+    pub fn column_names(&self) -> Vec<String> {
+        let columns = self.report.schema.columns.iter();
+        columns.filter(|column| column.source.is_some()).map(|column| column.name.clone()).collect()
+    }
+
+    pub const fn rows_compared(&self) -> u64 {
+        self.report.rows.source
+    }
+
+    pub fn phases(&mut self, watch: &Stopwatch) {
+        self.report.phases = watch.phases();
+    }
+
+    /// Takes what was compared.
+    pub fn proof(&mut self, proof: Proof, written: &Written) {
+        let report = &mut self.report;
+        (report.destination.files, report.destination.bytes) = (written.files.len() as u64, written.bytes());
+        if let Some(transfer) = &mut report.transfer {
+            transfer.rows = written.rows;
+        }
+        match proof {
+            Proof::Counts { read, written } => {
+                report.rows = RowsCompared { source: read, destination: Some(written) };
+                report.row_count_match = Some(read == written);
+                if read != written {
+                    report.found.push(format!("{read} rows in the source, {written} in the files"));
+                }
+            }
+            Proof::Measures(comparison) => {
+                report.found = comparison.differences();
+                report.verdict = if comparison.matches() { Verdict::Match } else { Verdict::Mismatch };
+                report.take(*comparison);
+            }
+        }
+        self.report.not_checked = self.not_checked();
+    }
+
+    /// Takes the rows that differ.
+    pub fn differing(&mut self, rows: RowsDiffering) {
+        self.report.found.extend(rows.first());
+        self.report.differences = Some(rows);
+    }
+
+    /// What differs, in words; nothing if the rows may be published.
+    pub fn differences(&self) -> &[String] {
+        &self.report.found
+    }
+
+    /// The report as it will be if the commit succeeds.
+    pub fn report(&self) -> Report {
+        let report = &self.report;
+        let rows = report.rows.source;
+        let summary = match report.verdict {
+            Verdict::Match => format!(
+                "{rows} rows were copied; the files that were published hold exactly what was read: row counts, \
+                 fingerprints and the figures of all {} columns are equal",
+                report.columns.len()
+            ),
+            _ => format!("{rows} rows were copied and counted; their values were not compared (`validate` was false)"),
+        };
+        Report { summary, ..report.clone() }
+    }
+
+    /// The report of an attempt that found a difference.
+    pub fn failed(&self, error: &Error) -> Report {
+        let now = Utc::now();
+        Report {
+            status: "failed".into(),
+            verdict: Verdict::Mismatch,
+            summary: error.message().to_owned(),
+            finished_at: now,
+            duration_seconds: seconds(now - self.report.started_at),
+            ..self.report.clone()
+        }
+    }
+
+    fn not_checked(&self) -> Vec<String> {
+        let mut all = vec![
+            "The order of rows: a table has none.".to_owned(),
+            "Earlier snapshots of the source: only the one named here was copied.".to_owned(),
+        ];
+        if self.report.verdict == Verdict::NotCompared {
+            all.push("The values of rows: `validate` was false, so that rows were counted only.".to_owned());
+        } else {
+            all.extend(limits());
+        }
+        if self.mode == MigrateMode::Append && self.report.destination.snapshot_before.is_some() {
+            all.push(
+                "The rows that were in the destination before: the comparison is of the rows that were added.".into(),
+            );
+        }
+        all
+    }
+}
+
+/// Measures the steps of an attempt.
+pub(in crate::job) struct Stopwatch {
+    begun: Instant,
+    name: &'static str,
+    done: Vec<Phase>,
+    ended: bool,
+}
+
+impl Stopwatch {
+    pub fn start(name: &'static str) -> Self {
+        Self { begun: Instant::now(), name, done: Vec::new(), ended: false }
+    }
+
+    /// Ends a step, which went through so many rows, and begins the next one.
+    pub fn next(&mut self, name: &'static str, rows: Option<u64>) {
+        self.done.push(self.running(rows));
+        (self.begun, self.name) = (Instant::now(), name);
+    }
+
+    pub fn end(&mut self) {
+        self.done.push(self.running(None));
+        self.ended = true;
+    }
+
+    /// The steps so far.
+    pub fn phases(&self) -> Vec<Phase> {
+        let running = (!self.ended).then(|| self.running(None));
+        self.done.iter().cloned().chain(running).collect()
+    }
+
+    fn running(&self, rows: Option<u64>) -> Phase {
+        Phase { name: self.name.to_owned(), seconds: round(self.begun.elapsed().as_secs_f64()), rows }
+    }
+}
+
+pub(in crate::job) fn seconds(time: TimeDelta) -> f64 {
+    round(time.num_milliseconds() as f64 / 1000.0)
+}
+
+fn round(seconds: f64) -> f64 {
+    (seconds * 1000.0).round() / 1000.0
+}

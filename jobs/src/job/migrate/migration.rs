@@ -1,0 +1,325 @@
+//! One attempt at one table.
+use std::collections::BTreeMap;
+
+use chrono::Utc;
+use futures::TryStreamExt;
+use icehaul_lake::{
+    At, Batches, Change, Committed, Lake, Model, Scan, Table, TableSpec, Target, failpoint,
+    measure::{By, Depth, Measurer, Rows, differences},
+};
+use serde_json::json;
+
+use super::{
+    MigrateMode, MigrateTable,
+    evidence::{Evidence, Proof, Stopwatch},
+};
+use crate::{
+    Code, Ctx, Error, Result,
+    job::{
+        lanes::{self, Lanes, Written, bytes_of},
+        publish::{Publisher, Told, summary},
+    },
+    report::{Comparison, Report, RowsDiffering, Store, Verdict},
+};
+
+/// Rows that a report shows if the request does not say.
+const SAMPLED: u32 = 5;
+/// Rows that a report shows of those that differ.
+const DIFFERING: usize = 10;
+
+/// One attempt at one table.
+pub(super) struct Migration<'a> {
+    pub request: &'a MigrateTable,
+    pub ctx: &'a Ctx,
+    source_lake: &'a Lake,
+    publisher: Publisher<'a>,
+}
+
+/// The source, pinned.
+pub(super) struct Pinned {
+    pub table: Table,
+    pub at: At,
+    pub files: u64,
+    pub bytes: u64,
+    pub rows: u64,
+}
+
+impl<'a> Migration<'a> {
+    pub fn new(request: &'a MigrateTable, ctx: &'a Ctx, operation: String) -> Result<Self> {
+        let lake = ctx.lake(request.dest_catalog.as_deref())?;
+        let publisher = Publisher { ctx, lake, table: request.destination()?, operation };
+        Ok(Self { request, ctx, source_lake: ctx.lake(request.source_catalog.as_deref())?, publisher })
+    }
+
+    /// Does it, or finds that an earlier attempt has done it, and gives the report.
+    pub async fn run(&self) -> Result<Report> {
+        if let Some(committed) = self.publisher.committed().await? {
+            return self.recovered(&committed).await;
+        }
+        self.ctx.progress.phase("planning");
+        let mut watch = Stopwatch::start("planning");
+        let source = self.ctx.stop.or(self.pin()).await?;
+        let before = self.destination().await?;
+        self.check(&source, before.as_ref())?;
+        let model = source.table.model(source.at)?;
+        let target = self.publisher.lake.prepare(self.table_spec(&source, &model)?).await?;
+        let mut evidence = Evidence::new(self, &source, &target, &model, before.as_ref())?;
+        let mut lanes = Lanes::new();
+        let work = async {
+            watch.next("copying", None);
+            let written = self.copy(&source, &target, &mut lanes).await?;
+            failpoint::hit("migrate.copied").await?;
+            watch.next("verifying", Some(written.rows));
+            self.prove(&source, &target, &written, &mut evidence).await?;
+            watch.next("committing", Some(evidence.rows_compared()));
+            evidence.phases(&watch);
+            self.store().keep_pending(&evidence.report()).await?;
+            Ok(written)
+        };
+        let outcome = self.ctx.stop.or(work).await;
+        let written = match self.publisher.or_discard(outcome, &mut lanes, &target).await {
+            Ok(written) => written,
+            Err(error) => {
+                if error.code() == Code::VerificationFailed {
+                    evidence.phases(&watch);
+                    self.store().keep(&evidence.failed(&error)).await?;
+                }
+                return Err(error);
+            }
+        };
+        let entries = self.summary(&source, &written, &target);
+        let committed = match self.publisher.commit(&target, &written, self.change(), None, entries).await {
+            Ok(committed) => committed,
+            Err(error) => {
+                if error.code() != Code::CatalogUnavailable {
+                    self.store().forget_attempt(self.operation(), self.ctx.epoch).await;
+                }
+                return Err(error);
+            }
+        };
+        if committed.already {
+            return self.recovered(&committed).await;
+        }
+        self.publisher.discard_others(self.ctx.epoch).await;
+        watch.end();
+        evidence.phases(&watch);
+        self.publish(evidence.report(), &committed).await
+    }
+
+    fn store(&self) -> Store<'_> {
+        Store(self.publisher.lake)
+    }
+
+    /// The source at one snapshot, whatever happens to it from now on.
+    async fn pin(&self) -> Result<Pinned> {
+        let table = self.source_lake.table(&self.request.source()?).await?;
+        let at = match self.request.pinned() {
+            Some(at) => at,
+            None => table.snapshot_id(At::Current)?.map_or(At::Current, At::Snapshot),
+        };
+        let mut files = table.data_files(at).await?;
+        let mut pinned = Pinned { table, at, files: 0, bytes: 0, rows: 0 };
+        while let Some(file) = files.try_next().await? {
+            pinned.files += 1;
+            pinned.bytes += file.bytes;
+            pinned.rows += file.rows;
+        }
+        Ok(pinned)
+    }
+
+    /// The destination as it is, if it is there.
+    async fn destination(&self) -> Result<Option<Table>> {
+        match self.publisher.lake.table(&self.publisher.table).await.map_err(Error::from) {
+            Ok(table) => Ok(Some(table)),
+            Err(error) if matches!(error.code(), Code::TableNotFound | Code::NamespaceNotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn check(&self, source: &Pinned, before: Option<&Table>) -> Result<()> {
+        let Some(before) = before else { return Ok(()) };
+        let (here, there) = (source.table.metadata(), before.metadata());
+        if here.uuid() == there.uuid() || here.location() == there.location() {
+            let message = "source and destination are the same table, under whatever names";
+            return Err(Error::field("dest_table", Code::SameTable, message));
+        }
+        if self.request.manner.mode == MigrateMode::Create {
+            let message = format!(
+                "there is a table `{}` already: drop it, choose another name, or say by `mode` `overwrite` or `append` \
+                 what shall become of its rows",
+                self.publisher.table
+            );
+            return Err(Error::new(Code::TableExists, message));
+        }
+        Ok(())
+    }
+
+    fn table_spec(&self, source: &Pinned, model: &Model) -> Result<TableSpec> {
+        let manner = &self.request.manner;
+        Ok(TableSpec {
+            name: self.publisher.table.clone(),
+            schema: source.table.schema_at(source.at)?,
+            partition_by: manner.partition_fields()?,
+            schema_mode: manner.schema_mode.into(),
+            compression: manner.compression.map(Into::into),
+            model: Some(model.clone()),
+        })
+    }
+
+    pub fn depth(&self) -> Depth {
+        let rows = self.request.manner.sample_rows.unwrap_or(SAMPLED);
+        Depth { figures: true, sample: rows as usize }
+    }
+
+    /// Reads the source and writes files, side by side.
+    async fn copy(&self, source: &Pinned, target: &Target, lanes: &mut Lanes) -> Result<Written> {
+        self.ctx.progress.planned(source.files, Some(source.rows));
+        self.ctx.progress.phase("copying");
+        let scan = Scan { at: source.at, ..Scan::default() };
+        let streams = source.table.scan_parallel(scan, self.ctx.limits.parallelism.max(1)).await?;
+        for (lane, batches) in streams.into_iter().enumerate() {
+            let writer = target.writer(&self.publisher.prefix(), lane).await?;
+            let depth = if self.request.manner.validate { self.depth() } else { Depth::default() };
+            let measurer = self.request.manner.validate.then(|| Measurer::new(&batches.schema, None, depth));
+            let sender = lanes::start(lanes, writer, measurer.transpose()?, Ok);
+            lanes.spawn(read(batches, self.ctx.clone(), sender));
+        }
+        lanes::finish(lanes).await
+    }
+
+    /// Compares what was read with what the files hold.
+    async fn prove(&self, source: &Pinned, target: &Target, written: &Written, evidence: &mut Evidence) -> Result<()> {
+        self.ctx.progress.phase("verifying");
+        let in_files = written.rows_in_files();
+        let proof = match &written.measured {
+            None => Proof::Counts { read: written.rows, written: in_files },
+            Some(read) => {
+                let stored = target.measure(&written.files, None, self.depth()).await?;
+                Proof::Measures(Box::new(Comparison::of(&evidence.column_names(), read, &stored)))
+            }
+        };
+        evidence.proof(proof, written);
+        if evidence.differences().is_empty() {
+            return Ok(());
+        }
+        if self.request.manner.validate {
+            self.ctx.progress.phase("locating");
+            let columns = evidence.column_names();
+            let by = By { columns: &columns, key: None, most: DIFFERING };
+            let (here, there) = (Rows::Table(&source.table, source.at), Rows::Files(target, &written.files));
+            evidence.differing(RowsDiffering::of(&columns, differences(here, there, by).await?));
+        }
+        let found = evidence.differences().join("; ");
+        let message = format!("nothing was published, the files do not hold what was read: {found}");
+        Err(Error::new(Code::VerificationFailed, message))
+    }
+
+    fn change(&self) -> Change {
+        match self.request.manner.mode {
+            MigrateMode::Create => Change::Create,
+            MigrateMode::Overwrite => Change::Overwrite,
+            MigrateMode::Append => Change::Append,
+        }
+    }
+
+    fn summary(&self, source: &Pinned, written: &Written, target: &Target) -> BTreeMap<String, String> {
+        let names: Vec<_> = target.columns().into_iter().map(|column| column.name).collect();
+        let mut entries = BTreeMap::from([
+            (summary::SOURCE.into(), self.source_name()),
+            (summary::COLUMNS.into(), json!(names).to_string()),
+        ]);
+        if let At::Snapshot(id) = source.at {
+            entries.insert(summary::SOURCE_SNAPSHOT.into(), id.to_string());
+        }
+        if let Some(fingerprint) = written.fingerprint() {
+            entries.insert(summary::FINGERPRINT.into(), fingerprint);
+        }
+        entries
+    }
+
+    /// `catalog.namespace.table`.
+    pub fn source_name(&self) -> String {
+        format!("{}.{}.{}", self.source_catalog(), self.request.source_namespace, self.request.source_table)
+    }
+
+    pub fn source_catalog(&self) -> &str {
+        self.request.source_catalog.as_deref().unwrap_or(self.ctx.lakes.default_name())
+    }
+
+    pub fn dest_catalog(&self) -> &str {
+        self.request.dest_catalog.as_deref().unwrap_or(self.ctx.lakes.default_name())
+    }
+
+    pub fn operation(&self) -> &str {
+        &self.publisher.operation
+    }
+
+    /// Finishes the report of an attempt whose rows are in the table, and keeps it.
+    async fn publish(&self, mut report: Report, committed: &Committed) -> Result<Report> {
+        let table = self.publisher.lake.table(&self.publisher.table).await?;
+        let metadata = table.metadata();
+        let there = &mut report.destination;
+        there.uuid = Some(metadata.uuid());
+        there.format_version = Some(metadata.format_version() as u8);
+        there.location = Some(metadata.location().to_owned());
+        there.metadata_location = table.metadata_location().map(str::to_owned);
+        // Without a row to append there is no new snapshot: the table stays at its own.
+        let snapshot = committed.snapshot_id.or(metadata.current_snapshot_id());
+        let snapshot = snapshot.and_then(|id| metadata.snapshot_by_id(id));
+        there.snapshot_id = snapshot.map(|snapshot| snapshot.snapshot_id().to_string());
+        there.snapshot_at = snapshot.and_then(|snapshot| snapshot.timestamp().ok());
+        if let Some(transfer) = &mut report.transfer {
+            transfer.published = true;
+        }
+        if report.attempts.attempt != self.ctx.attempt {
+            report.attempts.finished_by_attempt = Some(self.ctx.attempt);
+        }
+        report.finished_at = Utc::now();
+        report.duration_seconds = super::evidence::seconds(report.finished_at - report.started_at);
+        report.verify_again = self.verify_again(&report);
+        self.store().keep(&report).await?;
+        failpoint::hit("migrate.reported").await?;
+        self.store().forget_pending(self.operation()).await?;
+        Ok(report)
+    }
+
+    /// The command that repeats the comparison; rows that were in the destination before are not told apart from the others.
+    fn verify_again(&self, report: &Report) -> Option<String> {
+        let others = self.request.manner.mode == MigrateMode::Append && report.destination.snapshot_before.is_some();
+        (!others).then(|| report.command())
+    }
+
+    /// Tells the report of rows that an earlier attempt has published, and deletes what is not among them.
+    async fn recovered(&self, committed: &Committed) -> Result<Report> {
+        let told = Told(committed);
+        self.publisher.discard_others(told.epoch()).await;
+        if let Some(report) = self.store().get(self.operation()).await?
+            && report.report.verdict != Verdict::Mismatch
+        {
+            self.store().forget_pending(self.operation()).await?;
+            return Ok(report.report);
+        }
+        match self.store().pending(self.operation(), told.epoch()).await? {
+            Some(report) => self.publish(report, committed).await,
+            None => {
+                let message = "the rows are published, but what the attempt found that published them is lost";
+                Err(Error::new(Code::ReportNotFound, message))
+            }
+        }
+    }
+}
+
+/// Reads one stream and passes the batches on.
+async fn read(
+    mut batches: Batches,
+    ctx: Ctx,
+    sender: tokio::sync::mpsc::Sender<arrow_array::RecordBatch>,
+) -> Result<Written> {
+    while let Some(batch) = batches.stream.try_next().await? {
+        ctx.progress.add(batch.num_rows() as u64, bytes_of(&batch));
+        if sender.send(batch).await.is_err() {
+            break; // The writer has failed and says why.
+        }
+    }
+    Ok(Written::default())
+}

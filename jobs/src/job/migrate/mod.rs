@@ -1,0 +1,43 @@
+//! Tables into other tables: pinned, copied, compared, and only then published.
+mod evidence;
+mod migration;
+mod request;
+mod result;
+
+use serde_json::Value;
+
+use request::MigrateMode;
+pub use request::MigrateTable;
+
+use crate::{
+    Ctx, FieldError, Result,
+    spec::{JobOptions, Task},
+};
+pub(super) use evidence::{Stopwatch, seconds};
+use migration::Migration;
+pub(super) use result::of as result_of;
+
+impl Task for MigrateTable {
+    const KIND: &'static str = "migrate.table";
+
+    fn check(&self) -> Vec<FieldError> {
+        self.faults()
+    }
+
+    fn options(&self) -> &JobOptions {
+        &self.options
+    }
+
+    fn table(&self) -> Option<String> {
+        Some(format!("{}.{}", self.dest_namespace, self.dest_table))
+    }
+
+    fn catalogs(&self) -> Vec<(&'static str, Option<&str>)> {
+        vec![("source_catalog", self.source_catalog.as_deref()), ("dest_catalog", self.dest_catalog.as_deref())]
+    }
+
+    async fn run(&self, ctx: &Ctx) -> Result<Value> {
+        let report = Migration::new(self, ctx, ctx.job.to_string())?.run().await?;
+        Ok(result_of(&report))
+    }
+}

@@ -1,0 +1,177 @@
+//! What a request for a migration says.
+use icehaul_lake::{At, PartitionField, TableName};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Code, FieldError, Result,
+    spec::{CompressionName, JobOptions, SchemaModeName, yes},
+};
+
+/// The most rows that a report shows.
+const MOST_SAMPLED: u32 = 100;
+
+/// A table into another one, proven before it is visible.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct MigrateTable {
+    /// The namespace of the table that is read.
+    #[schemars(example = &"staging")]
+    pub source_namespace: String,
+    /// Its name.
+    #[schemars(example = &"orders")]
+    pub source_table: String,
+    /// The catalog in which it is; default: the default one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_catalog: Option<String>,
+    /// As it was at this snapshot; default: as it is when the job begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^-?[0-9]{1,19}$"))]
+    pub source_snapshot: Option<String>,
+    /// The namespace of the table that is written; it is made if it is missing.
+    #[schemars(example = &"production")]
+    pub dest_namespace: String,
+    /// Its name.
+    #[schemars(example = &"orders")]
+    pub dest_table: String,
+    /// The catalog in which it is; default: the default one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dest_catalog: Option<String>,
+    /// How it is done.
+    #[serde(flatten)]
+    pub manner: Manner,
+    /// How the job is run.
+    #[serde(flatten)]
+    pub options: JobOptions,
+}
+
+/// How tables are migrated.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Manner {
+    /// What becomes of the rows that are in the destination.
+    #[serde(default)]
+    pub mode: MigrateMode,
+    /// How the rows are carried.
+    #[serde(default)]
+    pub copy: CopyMode,
+    /// Compares what was read with what was written, before it is published. Without it rows are counted only, and the
+    /// report says so.
+    #[serde(default = "yes")]
+    pub validate: bool,
+    /// The partitioning of a new table: `col`, `year(col)`, `month(col)`, `day(col)`, `hour(col)`, `bucket(n, col)` or
+    /// `truncate(n, col)`; default: the source's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partition_by: Vec<String>,
+    /// How data files are compressed; default: as the destination says, else as the source says, else `zstd`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compression: Option<CompressionName>,
+    /// What to do when the source has columns or types that an existing destination lacks.
+    #[serde(default)]
+    pub schema_mode: SchemaModeName,
+    /// So many rows are shown in the report, drawn by their digests; 5 if not given, none with 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100))]
+    pub sample_rows: Option<u32>,
+}
+
+/// What becomes of the rows that are in the destination.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MigrateMode {
+    /// There must be no such table.
+    #[default]
+    Create,
+    /// They go, in the same snapshot.
+    Overwrite,
+    /// They stay.
+    Append,
+}
+
+impl MigrateMode {
+    /// The spelling of requests.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Overwrite => "overwrite",
+            Self::Append => "append",
+        }
+    }
+}
+
+/// How the rows are carried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CopyMode {
+    /// They are read and written anew: deletes applied, small files put together.
+    #[default]
+    Rows,
+}
+
+impl Manner {
+    /// Finds what is wrong without any I/O.
+    pub(super) fn check(&self) -> Vec<FieldError> {
+        let mut wrong = Vec::new();
+        for (n, text) in self.partition_by.iter().enumerate() {
+            if let Err(e) = text.parse::<PartitionField>() {
+                let (field, detail) = (format!("partition_by.{n}"), e.message().into());
+                wrong.push(FieldError { field, code: Code::InvalidPartition, detail });
+            }
+        }
+        if self.sample_rows.is_some_and(|rows| rows > MOST_SAMPLED) {
+            let detail = format!("at most {MOST_SAMPLED} rows are shown");
+            wrong.push(FieldError { field: "sample_rows".into(), code: Code::InvalidField, detail });
+        }
+        wrong
+    }
+
+    /// The parsed partitioning.
+    pub(super) fn partition_fields(&self) -> Result<Vec<PartitionField>> {
+        self.partition_by.iter().map(|text| Ok(text.parse()?)).collect()
+    }
+}
+
+impl MigrateTable {
+    /// Finds what is wrong without any I/O.
+    pub(super) fn faults(&self) -> Vec<FieldError> {
+        let mut wrong = [self.options.check(), self.manner.check()].concat();
+        let names = [
+            ("source_namespace", icehaul_lake::Namespace::new(&self.source_namespace).err()),
+            ("source_table", TableName::new("n", &self.source_table).err()),
+            ("dest_namespace", icehaul_lake::Namespace::new(&self.dest_namespace).err()),
+            ("dest_table", TableName::new("n", &self.dest_table).err()),
+        ];
+        for (field, error) in names {
+            let fault = error.map(|e| FieldError {
+                field: field.into(),
+                code: Code::InvalidIdentifier,
+                detail: e.message().into(),
+            });
+            wrong.extend(fault);
+        }
+        if self.source_snapshot.as_deref().is_some_and(|text| text.parse::<i64>().is_err()) {
+            let detail = "must be a snapshot id: a whole number of 64 bits".to_owned();
+            wrong.push(FieldError { field: "source_snapshot".into(), code: Code::InvalidField, detail });
+        }
+        let same = self.source_namespace == self.dest_namespace && self.source_table == self.dest_table;
+        if same && self.source_catalog == self.dest_catalog {
+            let detail = "source and destination are the same table".to_owned();
+            wrong.push(FieldError { field: "dest_table".into(), code: Code::SameTable, detail });
+        }
+        wrong
+    }
+
+    /// The table that is read.
+    pub(super) fn source(&self) -> Result<TableName> {
+        Ok(TableName::new(&self.source_namespace, &self.source_table)?)
+    }
+
+    /// The table that is written.
+    pub(super) fn destination(&self) -> Result<TableName> {
+        Ok(TableName::new(&self.dest_namespace, &self.dest_table)?)
+    }
+
+    /// The state that is asked for; `None` for the one that is current when the job begins.
+    pub(super) fn pinned(&self) -> Option<At> {
+        self.source_snapshot.as_deref().and_then(|text| text.parse().ok()).map(At::Snapshot)
+    }
+}

@@ -1,0 +1,105 @@
+//! Files into a table, once: what earlier attempts have published is found, what no snapshot needs is deleted.
+use std::collections::BTreeMap;
+
+use icehaul_lake::{Change, Committed, CursorMove, Guard, Lake, TableName, Target};
+
+use super::lanes::{Lanes, Written};
+use crate::{Code, Ctx, Error, Result};
+
+/// Keys of the snapshot summary from which a lost result is told again.
+pub(super) mod summary {
+    pub const EPOCH: &str = "icehaul.epoch";
+    pub const ROWS: &str = "icehaul.rows";
+    pub const COLUMNS: &str = "icehaul.columns";
+    pub const SOURCE: &str = "icehaul.source";
+    pub const FILES: &str = "icehaul.files";
+    pub const FINGERPRINT: &str = "icehaul.fingerprint";
+    pub const CURSOR: &str = "icehaul.cursor";
+    pub const TYPE_NOTES: &str = "icehaul.type-notes";
+    pub const SOURCE_SNAPSHOT: &str = "icehaul.source-snapshot";
+}
+
+/// One attempt's way to its table.
+pub(super) struct Publisher<'a> {
+    pub ctx: &'a Ctx,
+    pub lake: &'a Lake,
+    pub table: TableName,
+    /// What is committed once: the job, or a part of it.
+    pub operation: String,
+}
+
+impl Publisher<'_> {
+    /// The folder of an attempt's files, below the table's data.
+    pub fn prefix(&self) -> String {
+        self.prefix_of(self.ctx.epoch)
+    }
+
+    fn prefix_of(&self, epoch: u64) -> String {
+        format!("{}/{epoch}", self.operation)
+    }
+
+    /// What an earlier attempt has committed, if one has.
+    pub async fn committed(&self) -> Result<Option<Committed>> {
+        Ok(self.lake.committed(&self.table, &self.operation).await?)
+    }
+
+    /// Gives the outcome of an attempt's work before its commit; if it failed, its lanes end and its files go.
+    pub async fn or_discard<T>(&self, outcome: Result<T>, lanes: &mut Lanes, target: &Target) -> Result<T> {
+        if outcome.is_err() {
+            lanes.shutdown().await;
+            target.discard_prefix(&self.prefix()).await;
+        }
+        outcome
+    }
+
+    /// Publishes what was written in one snapshot. If that fails for sure, the files go.
+    pub async fn commit(
+        &self,
+        target: &Target,
+        written: &Written,
+        change: Change,
+        cursor: Option<CursorMove>,
+        mut summary: BTreeMap<String, String>,
+    ) -> Result<Committed> {
+        self.ctx.progress.phase("committing");
+        summary.insert(summary::EPOCH.into(), self.ctx.epoch.to_string());
+        summary.insert(summary::ROWS.into(), written.rows.to_string());
+        let permission = self.ctx.permission.clone();
+        let guard = Guard { operation: self.operation.clone(), permission, cursor, summary };
+        let committed = self.lake.commit(target, written.files.clone(), change, &guard).await.map_err(Error::from);
+        let committed = committed.map_err(|error| match self.ctx.stop.error() {
+            Some(stopped) if error.code() == Code::LeaseLost => stopped,
+            _ => error,
+        });
+        // With the catalog away the swap may have happened: then the files stay, and the next attempt looks.
+        if committed.as_ref().is_err_and(|error| error.code() != Code::CatalogUnavailable) {
+            target.discard_prefix(&self.prefix()).await;
+        }
+        committed
+    }
+
+    /// Deletes what the attempts have left that did not publish; only once the snapshot stands, so that none of them can
+    /// still publish those files.
+    pub async fn discard_others(&self, published: u64) {
+        for epoch in (1..=self.ctx.epoch).filter(|epoch| *epoch != published) {
+            self.lake.discard_prefix(&self.table, &self.prefix_of(epoch)).await;
+        }
+    }
+}
+
+/// A snapshot's summary, read again.
+pub(super) struct Told<'a>(pub &'a Committed);
+
+impl Told<'_> {
+    pub fn text(&self, key: &str) -> &str {
+        self.0.summary.get(key).map(String::as_str).unwrap_or_default()
+    }
+
+    pub fn number(&self, key: &str) -> u64 {
+        self.text(key).parse().unwrap_or_default()
+    }
+
+    pub fn epoch(&self) -> u64 {
+        self.number(summary::EPOCH)
+    }
+}

@@ -1,0 +1,125 @@
+//! What a request for a verification says.
+use icehaul_lake::{At, TableName};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Code, Error, FieldError, Result, spec::JobOptions};
+
+/// The most rows that a report shows.
+const MOST_SAMPLED: u32 = 100;
+
+/// Two tables, or two snapshots of one, compared where they are.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct VerifyTables {
+    /// A table, as `[catalog.]namespace.table`.
+    #[schemars(example = &"staging.orders")]
+    pub source: String,
+    /// The table that it is compared with, in the same form.
+    #[schemars(example = &"production.orders")]
+    pub destination: String,
+    /// The source as it was at this snapshot; default: as it is when the job begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^-?[0-9]{1,19}$"))]
+    pub source_snapshot: Option<String>,
+    /// The same of the destination.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^-?[0-9]{1,19}$"))]
+    pub destination_snapshot: Option<String>,
+    /// How much is compared.
+    #[serde(default)]
+    pub level: Level,
+    /// Columns that tell rows apart: rows of one key are shown beside each other. Separated rows are matched by their values
+    /// without it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub key: Vec<String>,
+    /// So many rows are shown in the report, drawn by their digests; 5 if not given, none with 0. As many differing ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100))]
+    pub sample_rows: Option<u32>,
+    /// How the job is run.
+    #[serde(flatten)]
+    pub options: JobOptions,
+}
+
+/// How much is compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// The columns.
+    Schema,
+    /// The columns and the numbers of rows.
+    Counts,
+    /// Everything: every value of every row.
+    #[default]
+    Checksum,
+}
+
+/// A table in a catalog.
+pub(super) struct Named<'a> {
+    pub catalog: Option<&'a str>,
+    pub table: TableName,
+}
+
+impl<'a> Named<'a> {
+    /// Reads `[catalog.]namespace.table`.
+    pub fn parse(text: &'a str) -> Result<Self> {
+        let parts: Vec<&str> = text.split('.').collect();
+        Ok(match parts[..] {
+            [namespace, table] => Self { catalog: None, table: TableName::new(namespace, table)? },
+            [catalog, namespace, table] => Self { catalog: Some(catalog), table: TableName::new(namespace, table)? },
+            _ => {
+                let message = "must be `namespace.table` or `catalog.namespace.table`";
+                return Err(Error::new(Code::InvalidIdentifier, message));
+            }
+        })
+    }
+}
+
+impl VerifyTables {
+    /// Finds what is wrong without any I/O.
+    pub(super) fn faults(&self) -> Vec<FieldError> {
+        let mut wrong = self.options.check();
+        let mut fault =
+            |field: &str, code, detail: String| wrong.push(FieldError { field: field.into(), code, detail });
+        for (field, name) in [("source", &self.source), ("destination", &self.destination)] {
+            if let Err(e) = Named::parse(name) {
+                fault(field, Code::InvalidIdentifier, e.message().into());
+            }
+        }
+        let snapshots =
+            [("source_snapshot", &self.source_snapshot), ("destination_snapshot", &self.destination_snapshot)];
+        for (field, snapshot) in snapshots {
+            if snapshot.as_deref().is_some_and(|text| text.parse::<i64>().is_err()) {
+                fault(field, Code::InvalidField, "must be a snapshot id: a whole number of 64 bits".into());
+            }
+        }
+        if self.source == self.destination && self.source_snapshot == self.destination_snapshot {
+            fault("destination", Code::SameTable, "is the source itself: name another table or snapshot".into());
+        }
+        if self.sample_rows.is_some_and(|rows| rows > MOST_SAMPLED) {
+            fault("sample_rows", Code::InvalidField, format!("at most {MOST_SAMPLED} rows are shown"));
+        }
+        wrong
+    }
+
+    /// A state that a snapshot's id names.
+    pub(super) fn at(snapshot: Option<&str>) -> At {
+        snapshot.and_then(|text| text.parse().ok()).map_or(At::Current, At::Snapshot)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_have_two_parts_or_three() {
+        let read =
+            |text| Named::parse(text).map(|named| (named.catalog, named.table.to_string())).map_err(|e| e.code());
+        assert_eq!(read("raw.orders"), Ok((None, "raw.orders".into())));
+        assert_eq!(read("lake.raw.orders"), Ok((Some("lake"), "raw.orders".into())));
+        for wrong in ["orders", "a.b.c.d", "raw.", "raw.or ders"] {
+            assert_eq!(read(wrong), Err(Code::InvalidIdentifier), "{wrong}");
+        }
+    }
+}

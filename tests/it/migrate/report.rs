@@ -1,0 +1,85 @@
+//! The report as JSON and as a page, and the list of them.
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use super::{Stand, request};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_holds_what_an_auditor_asks_for() {
+    let stand = Stand::new().await;
+    stand.load("orders", "select g::int as id, case when g % 10 = 0 then null else g / 4.0 end as price, '<b>' || g as note from generate_series(1, 2000) g").await;
+    let result = stand.icehaul.done("/migrate", &request("raw.orders", "kept.orders", json!({}))).await;
+    let report = stand.report(&result["migration_id"]).await;
+    assert_eq!((&report["verdict"], &report["status"]), (&json!("match"), &json!("success")), "{report:#}");
+    for side in ["source", "destination"] {
+        let table = &report[side];
+        assert_eq!(table["catalog"], "default");
+        for key in ["uuid", "snapshot_id", "snapshot_at", "location", "metadata_location"] {
+            assert!(table[key].is_string(), "{side}.{key}: {table:#}");
+        }
+        assert_eq!((&table["format_version"], &table["files"]), (&json!(2), &json!(1)));
+    }
+    assert_ne!(report["source"]["uuid"], report["destination"]["uuid"]);
+    assert_eq!(report["rows"], json!({"source": 2000, "destination": 2000}));
+    let column =
+        report["columns"].as_array().expect("columns").iter().find(|column| column["column"] == "id").expect("id");
+    assert_eq!(
+        column["source"],
+        json!({"column": "id", "values": 2000, "nulls": 0, "nans": null, "min": "1", "max": "2000", "sum": "2001000"})
+    );
+    assert_eq!((&column["source"], &column["matches"]), (&column["destination"], &json!(true)));
+    let price = report["columns"]
+        .as_array()
+        .expect("columns")
+        .iter()
+        .find(|column| column["column"] == "price")
+        .expect("price");
+    assert_eq!((&price["source"]["nulls"], &price["source"]["values"]), (&json!(200), &json!(1800)));
+    assert_eq!(report["fingerprints"]["source"], report["fingerprints"]["destination"]);
+    assert_eq!(report["sample"]["rows"].as_array().map(Vec::len), Some(5));
+    assert_eq!(report["sample_match"], true);
+    let phases: Vec<_> = report["phases"].as_array().expect("phases").iter().map(|phase| &phase["name"]).collect();
+    assert_eq!(phases, ["planning", "copying", "verifying", "committing"]);
+    assert!(report["not_checked"].as_array().is_some_and(|all| all.len() > 2));
+    let again = report["verify_again"].as_str().expect("a command");
+    assert!(again.starts_with("icehaul verify default.raw.orders default.kept.orders --source-snapshot "), "{again}");
+
+    let schema = stand.icehaul.get("/../../openapi.json").await.1;
+    assert!(schema["paths"]["/api/v1/migrate"]["post"].is_object(), "documented");
+    let (_, list) = stand.icehaul.get("/migrations?limit=1").await;
+    let first = &list["migrations"][0];
+    assert_eq!((&first["migration_id"], &first["verdict"]), (&result["migration_id"], &json!("match")), "{list:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_stands_alone_and_shows_no_markup_of_the_data() {
+    let stand = Stand::new().await;
+    stand
+        .load("orders", "select g::int as id, '<script>alert(1)</script>' || g as note from generate_series(1, 50) g")
+        .await;
+    let result = stand.icehaul.done("/migrate", &request("raw.orders", "kept.orders", json!({}))).await;
+    let id = result["migration_id"].as_str().expect("an id");
+    let http = reqwest::Client::new();
+    let url = format!("{}/api/v1/migrations/{id}/report", stand.icehaul.url);
+    let response = http.get(&url).header("accept", "text/html,*/*;q=0.8").send().await.expect("an answer");
+    let headers = response.headers().clone();
+    assert_eq!(headers["content-type"], "text/html; charset=utf-8");
+    let policy = headers["content-security-policy"].to_str().expect("text").to_owned();
+    assert!(policy.contains("default-src 'none'") && policy.contains("style-src 'sha256-"), "{policy}");
+    let page = response.text().await.expect("a page");
+    for part in ["✔ MATCH", "raw.orders → kept.orders", "&lt;script&gt;", "<svg", "Column figures", "icehaul verify"]
+    {
+        assert!(page.contains(part), "{part}");
+    }
+    for part in ["<script", "http://", "https://", " style=\"", "<link", "<img"] {
+        assert!(!page.contains(part), "{part}");
+    }
+    let by_name = http.get(format!("{url}?format=html")).send().await.expect("an answer");
+    assert_eq!(by_name.text().await.expect("a page"), page);
+    let json: Value = http.get(&url).send().await.expect("an answer").json().await.expect("JSON");
+    assert_eq!(json["migration_id"], id);
+    for wrong in ["..%2f..%2fcatalog", "0", &format!("{id}.x"), &id.to_uppercase()] {
+        let (status, problem) = stand.icehaul.get(&format!("/migrations/{wrong}/report")).await;
+        assert_eq!((status, &problem["code"]), (StatusCode::BAD_REQUEST, &json!("invalid_parameter")), "{wrong}");
+    }
+}

@@ -1,0 +1,78 @@
+//! Copies by rows, judged by PyIceberg and by the fingerprint's implementation in Python.
+use serde_json::{Value, json};
+
+use super::{BUCKET, Stand, request};
+use crate::pyiceberg::{python, python_with};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_arrives_in_another_catalog_as_it_was() {
+    let stand = Stand::new().await;
+    let (uri, warehouse) = (stand.sqlite(), stand.warehouse().display().to_string());
+    let made: Value =
+        serde_json::from_str(&python(&["rich_table.py", "make", &uri, "raw.rich", &warehouse]).await).expect("JSON");
+    let body = request("raw.rich", "kept.rich", json!({"dest_catalog": "far"}));
+    let result = stand.icehaul.done("/migrate", &body).await;
+    assert_eq!((&result["status"], &result["rows_migrated"]), (&json!("success"), &made["rows"]), "{result:#}");
+    assert_eq!((&result["source"], &result["destination"]), (&json!("raw.rich"), &json!("kept.rich")));
+    assert_eq!((&result["checksum_match"], &result["row_count_match"]), (&json!(true), &json!(true)));
+    assert_eq!(result["source_snapshot"], made["snapshot"], "the snapshot that was read");
+
+    // Icehaul, and an implementation that shares no line with it, see the same rows on both sides.
+    let (here, there) = (stand.fingerprint("raw.rich", "default").await, stand.fingerprint("kept.rich", "far").await);
+    assert_eq!((&here, &there), (&result["source_checksum"], &result["destination_checksum"]));
+    assert_eq!(here, there);
+    let theirs = python(&["fingerprint.py", "iceberg", "--catalog-uri", &uri, "--table", "raw.rich"]).await;
+    assert_eq!(theirs, here);
+
+    // Whatever a table has but its rows.
+    let (far, options) = stand.postgres();
+    let env = [("ICEBERG_OPTIONS", options)];
+    let source: Value =
+        serde_json::from_str(&python(&["rich_table.py", "show", &uri, "raw.rich"]).await).expect("JSON");
+    let copy = python_with(&["rich_table.py", "show", &far, "kept.rich", "far"], &env).await;
+    let copy: Value = serde_json::from_str(&copy).expect("JSON");
+    for what in ["columns", "identifiers", "partitioning", "order", "properties", "rows"] {
+        assert_eq!(copy[what], source[what], "{what}");
+    }
+    assert_eq!(copy["snapshots"], 1);
+    assert!(source["rows"].as_u64() < Some(400) && copy["properties"]["comment"] == "everything");
+    let keys = stand.store.keys(BUCKET);
+    assert!(keys.iter().any(|key| key.starts_with("wh/.icehaul/migrations/")), "{keys:#?}");
+    assert!(!keys.iter().any(|key| key.contains("pending")), "{keys:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_snapshot_can_be_asked_for_and_the_newest_is_pinned() {
+    let stand = Stand::new().await;
+    let first = stand.load("orders", "select g::bigint as id, 'n' || g as name from generate_series(1, 1000) g").await;
+    let second = stand.load("orders", "select g::bigint as id, 'm' || g as name from generate_series(1, 500) g").await;
+    let body = request("raw.orders", "kept.old", json!({"source_snapshot": first["snapshot_id"]}));
+    let old = stand.icehaul.done("/migrate", &body).await;
+    assert_eq!((&old["rows_migrated"], &old["source_snapshot"]), (&json!(1000), &first["snapshot_id"]));
+    let new = stand.icehaul.done("/migrate", &request("raw.orders", "kept.new", json!({}))).await;
+    assert_eq!((&new["rows_migrated"], &new["source_snapshot"]), (&json!(1500), &second["snapshot_id"]));
+    let missing = request("raw.orders", "kept.none", json!({"source_snapshot": "42"}));
+    assert_eq!(stand.icehaul.run("/migrate", &missing).await["error"]["code"], "snapshot_not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_partitioning_and_compression_can_be_asked_for_and_no_rows_are_rows_too() {
+    let stand = Stand::new().await;
+    stand
+        .load("orders", "select g::int as id, date '2024-01-01' + g % 90 as day from generate_series(1, 5000) g")
+        .await;
+    let by = json!({"partition_by": ["month(day)", "bucket(2, id)"], "compression": "none"});
+    let result = stand.icehaul.done("/migrate", &request("raw.orders", "kept.orders", by)).await;
+    assert_eq!(result["checksum_match"], true);
+    let (_, metadata) = stand.icehaul.get("/tables/kept/orders/metadata").await;
+    assert_eq!(metadata["partition_spec"], "PARTITION BY day MONTH, BUCKET(2, id)");
+    assert_eq!(metadata["properties"]["write.parquet.compression-codec"], "uncompressed");
+    let report = stand.report(&result["migration_id"]).await;
+    assert_eq!(report["schema"]["partitioning"]["matches"], false, "the report tells that it differs");
+    assert_eq!(report["verdict"], "match");
+
+    stand.load("nothing", "select 1::int as id where false").await;
+    let none = stand.icehaul.done("/migrate", &request("raw.nothing", "kept.nothing", json!({}))).await;
+    assert_eq!((&none["rows_migrated"], &none["checksum_match"]), (&json!(0), &json!(true)), "{none:#}");
+    assert!(none["destination_snapshot"].is_string(), "made with a snapshot: by it the job is known again");
+}
