@@ -42,8 +42,9 @@ fingerprint_scan() (
     for _ in $(seq "$((REPEATS + 1))"); do
         start=$EPOCHREALTIME
         "$ICEHAUL" fingerprint bench.orders --url "http://127.0.0.1:$SERVICE_PORT" >"$W/wh_scan/fingerprint"
-        jq -n --argjson start "$start" --argjson end "$EPOCHREALTIME" '$end - $start'
-    done | jq -sc --arg fingerprint "$(tail -n 1 "$W/wh_scan/fingerprint")" '{rows: 2000000, seconds: .[1:] | sort}' >"$ROOT/bench/results/fingerprint.json"
+        jq -n --argjson start "$start" --argjson stop "$EPOCHREALTIME" '$stop - $start' >>"$W/wh_scan/seconds"
+    done
+    jq -sc '{rows: 2000000, seconds: .[1:] | sort}' "$W/wh_scan/seconds" >"$ROOT/bench/results/fingerprint.json"
 )
 step "Scan for the fingerprint" fingerprint_scan
 python3 "$ROOT/bench/report.py" "$PEERS/summary.py"

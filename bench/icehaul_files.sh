@@ -17,7 +17,7 @@ esac
 schema=()
 case $case in
 *-schema)
-    for column in id=long customer_id=int product=string quantity=int 'price=decimal(12,2)' order_date=date created_at=timestamptz region=string status=string; do
+    for column in id=long customer_id=int product=string quantity=int 'price=decimal(12,2)' order_date=date created_at=timestamp region=string status=string; do
         schema+=(--schema "$column")
     done
     ;;
