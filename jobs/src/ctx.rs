@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Code, Error, JobId, Result,
+    Code, Error, JobId, Result, Sealer,
     config::{Connections, FileRoots, Limits},
+    queue::{JobDocument, Queue},
+    spec::JobSpec,
 };
 
 /// The surroundings of one attempt. Cheap to clone.
@@ -36,6 +38,68 @@ pub struct Ctx {
     pub stop: Stop,
     /// Asks the queue whether the lease is still held; asked right before a commit.
     pub permission: icehaul_lake::Permission,
+    /// How a job has other jobs done; `None` where there is no queue.
+    pub children: Option<Children>,
+}
+
+/// How a job has other jobs done: they lie in the queue like all others, and name it as their batch.
+#[derive(Clone)]
+pub struct Children {
+    queue: Queue,
+    sealer: Sealer,
+}
+
+impl Children {
+    /// Children in this queue.
+    #[must_use]
+    pub const fn new(queue: Queue, sealer: Sealer) -> Self {
+        Self { queue, sealer }
+    }
+
+    /// Submits a job; one of this id that is there already stays as it is.
+    ///
+    /// # Errors
+    /// [`Code::QueueUnavailable`], [`Code::QueueFull`].
+    pub async fn submit(&self, parent: JobId, id: JobId, spec: JobSpec) -> Result<()> {
+        self.queue.enqueue(&spec.into_job(id, &self.sealer, Some(parent))?).await.map(drop)
+    }
+
+    /// A job as it is.
+    ///
+    /// # Errors
+    /// [`Code::JobNotFound`], [`Code::JobExpired`], [`Code::QueueUnavailable`].
+    pub async fn get(&self, id: JobId) -> Result<JobDocument> {
+        self.queue.get(id).await
+    }
+
+    /// Runs a failed job again; one that runs again already goes on.
+    ///
+    /// # Errors
+    /// [`Code::QueueUnavailable`].
+    pub async fn retry(&self, id: JobId) -> Result<()> {
+        match self.queue.retry(id).await {
+            Err(error)
+                if !matches!(
+                    error.code(),
+                    Code::JobNotEnded | Code::JobEnded | Code::JobNotFound | Code::JobExpired
+                ) =>
+            {
+                Err(error)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Stops a job; one that has ended stays as it is.
+    ///
+    /// # Errors
+    /// [`Code::QueueUnavailable`].
+    pub async fn cancel(&self, id: JobId) -> Result<()> {
+        match self.queue.cancel(id).await {
+            Err(error) if !matches!(error.code(), Code::JobEnded | Code::JobNotFound | Code::JobExpired) => Err(error),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Ctx {

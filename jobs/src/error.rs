@@ -73,6 +73,9 @@ codes! {
     QueueFull              "queue_full"               429 Retry::Backoff, "The queue is full";
     Cancelled              "cancelled"                409 Retry::Never,   "The job was cancelled";
     LeaseLost              "lease_lost"               409 Retry::Backoff, "Another worker has taken the job over";
+    WaitingForTables       "waiting_for_tables"       503 Retry::Snooze(Duration::from_secs(1)), "The batch waits for its tables";
+    BatchIncomplete        "batch_incomplete"         409 Retry::Never,   "Not all tables of the batch were migrated";
+    NameClash              "name_clash"               409 Retry::Never,   "Two tables would get the same name";
     WorkerLost             "worker_lost"              500 Retry::Backoff, "The worker that ran the job died";
     WorkerStopping         "worker_stopping"          503 Retry::Snooze(Duration::ZERO), "The worker is stopping and hands the job back";
     Panicked               "panicked"                 500 Retry::Backoff, "The job's code panicked";

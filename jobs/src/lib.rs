@@ -19,7 +19,7 @@ pub mod spec;
 mod status;
 pub mod transform;
 
-pub use ctx::{Ctx, Progress, ProgressSnapshot, Stop, StopReason};
+pub use ctx::{Children, Ctx, Progress, ProgressSnapshot, Stop, StopReason};
 pub use error::{Code, Error, FieldError, Result, Retry};
 pub use icehaul_lake::{Lakes, Permission, TableName, fingerprint};
 pub use secret::{REDACTED, Sealer, Secret};

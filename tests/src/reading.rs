@@ -69,6 +69,7 @@ pub async fn read_all(spec: LoadSpec, readers: usize) -> Result<Figures> {
         progress: Arc::default(),
         stop: Stop::default(),
         permission: Arc::new(|| Box::pin(async { true })),
+        children: None,
     };
     let started = Instant::now();
     let plan = Arc::new(spec.plan(&ctx, &Wish::default()).await?);

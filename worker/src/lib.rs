@@ -14,7 +14,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use icehaul_jobs::{
-    Code, Ctx, Error, Lakes, Result, Sealer, StopReason,
+    Children, Code, Ctx, Error, Lakes, Result, Sealer, StopReason,
     config::{Connections, FileRoots, Limits},
     queue::Queue,
     spec::JobSpec,
@@ -175,6 +175,7 @@ impl Runner for Jobs {
                 progress,
                 stop: stop.clone(),
                 permission,
+                children: Some(Children::new(setup.queue.clone(), setup.sealer.clone())),
             };
             let over = async {
                 match spec.options().timeout_seconds {

@@ -1,5 +1,6 @@
 //! Reports as pages: self-contained, so that they can be kept, printed and mailed.
 mod bars;
+mod batch;
 mod page;
 mod sections;
 mod table;
@@ -9,6 +10,7 @@ use std::sync::LazyLock;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use sha2::{Digest, Sha256};
 
+pub(crate) use batch::batch_page;
 pub(crate) use page::page;
 
 /// The page's only style. It stands in the page itself, so that one file is all there is.

@@ -194,7 +194,27 @@ fn matches_tag(headers: &HeaderMap, tag: &str) -> bool {
 
 pub(crate) async fn cancel(State(state): State<AppState>, JobPath(id): JobPath) -> Result<Response> {
     state.queue.cancel(id).await?;
+    cancel_tables(&state, id).await?;
     ordered(&state, id).await
+}
+
+/// Stops the jobs that a job has made.
+async fn cancel_tables(state: &AppState, batch: JobId) -> Result<()> {
+    let filter = JobFilter { batch: Some(batch), ..JobFilter::default() };
+    let mut cursor: Option<String> = None;
+    loop {
+        let page = state.queue.list(&filter, 500, cursor.as_deref()).await?;
+        for job in page.jobs.iter().filter(|job| !job.status.is_terminal()) {
+            match state.queue.cancel(job.job_id).await {
+                Err(error) if error.code() != Code::JobEnded => return Err(error.into()),
+                _ => {}
+            }
+        }
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            return Ok(());
+        }
+    }
 }
 
 pub(crate) async fn retry(State(state): State<AppState>, JobPath(id): JobPath) -> Result<Response> {

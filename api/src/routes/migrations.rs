@@ -8,7 +8,7 @@ use axum::{
 use chrono::{DateTime, Utc};
 use icehaul_jobs::{
     Code, Error,
-    report::{Report, Store, Verdict},
+    report::{AnyReport, Store, Verdict},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,7 @@ use crate::{
     AppState, Result,
     extract::{MigrationPath, Params},
     operation::prefers_html,
+    problem::parameter,
     report,
 };
 
@@ -44,7 +45,7 @@ pub(crate) struct Migration {
     verdict: Verdict,
     /// The same in a sentence.
     summary: String,
-    /// The table that was read, `catalog.namespace.table`.
+    /// The table that was read, `catalog.namespace.table`; of a batch the number of tables.
     source: String,
     /// The table that was written or compared with.
     destination: String,
@@ -58,20 +59,35 @@ pub(crate) struct Migration {
     report: String,
 }
 
-impl From<Report> for Migration {
-    fn from(report: Report) -> Self {
-        Self {
-            report: address(&report.migration_id),
-            source: format!("{}.{}", report.source.catalog, report.source.table),
-            destination: format!("{}.{}", report.destination.catalog, report.destination.table),
-            rows: report.rows.source,
-            migration_id: report.migration_id,
-            kind: report.kind,
-            status: report.status,
-            verdict: report.verdict,
-            summary: report.summary,
-            finished_at: report.finished_at,
-            duration_seconds: report.duration_seconds,
+impl From<AnyReport> for Migration {
+    fn from(report: AnyReport) -> Self {
+        match report {
+            AnyReport::One(report) => Self {
+                report: address(&report.migration_id),
+                source: format!("{}.{}", report.source.catalog, report.source.table),
+                destination: format!("{}.{}", report.destination.catalog, report.destination.table),
+                rows: report.rows.source,
+                migration_id: report.migration_id,
+                kind: report.kind,
+                status: report.status,
+                verdict: report.verdict,
+                summary: report.summary,
+                finished_at: report.finished_at,
+                duration_seconds: report.duration_seconds,
+            },
+            AnyReport::Batch(report) => Self {
+                report: address(&report.migration_id),
+                source: format!("{} tables", report.tables.len()),
+                destination: format!("{} tables", report.succeeded),
+                rows: report.rows,
+                migration_id: report.migration_id,
+                kind: report.kind,
+                status: report.status,
+                verdict: report.verdict,
+                summary: report.summary,
+                finished_at: report.finished_at,
+                duration_seconds: report.duration_seconds,
+            },
         }
     }
 }
@@ -115,6 +131,8 @@ enum Form {
     Json,
     /// For people: a page of its own, to be read, kept and printed.
     Html,
+    /// The tables of a batch, for spreadsheets.
+    Csv,
 }
 
 /// In which form a report is wanted.
@@ -140,8 +158,18 @@ pub(crate) async fn report(
         Form::Html => {
             const POLICY: HeaderName = header::CONTENT_SECURITY_POLICY;
             let headers = [(POLICY, report::policy()), (header::CONTENT_TYPE, "text/html; charset=utf-8")];
-            (headers, report::page(&stored.report)).into_response()
+            let page = match &stored.report {
+                AnyReport::One(one) => report::page(one),
+                AnyReport::Batch(batch) => report::batch_page(batch),
+            };
+            (headers, page).into_response()
         }
+        Form::Csv => match &stored.report {
+            AnyReport::One(_) => return Err(parameter("format", "only reports over batches come as csv")),
+            AnyReport::Batch(batch) => {
+                ([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], batch.csv()).into_response()
+            }
+        },
     })
 }
 

@@ -12,7 +12,7 @@ use axum::{Router, middleware::from_fn_with_state};
 use icehaul_jobs::{
     Code, Error,
     queue::Stats,
-    report::Report,
+    report::AnyReport,
     spec::{self, JobSpec},
 };
 use serde_json::Value;
@@ -125,7 +125,7 @@ fn migrated() -> Vec<Operation> {
         .about("What a migration or a verification has proven; as a page with `Accept: text/html`")
         .query::<migrations::WhichForm>()
         .also("text/html")
-        .reply::<Report>(200, "The report", &[])
+        .reply::<AnyReport>(200, "The report", &[])
         .fails(CATALOG)
         .fails(&[Code::ReportNotFound]),
     ]

@@ -35,7 +35,7 @@ pub(crate) async fn submit(
     check_names(&spec, &state)?;
     let id = JobId::now_v7();
     let idempotency = key.map(|key| (key, spec.digest(&state.sealer)));
-    let job = new_job(id, spec, idempotency, &state)?;
+    let job = NewJob { idempotency, ..spec.into_job(id, &state.sealer, None)? };
     match state.queue.enqueue(&job).await? {
         Accepted::Replayed(id) => {
             let document = match wait {
@@ -60,23 +60,6 @@ fn check_names(spec: &JobSpec, state: &AppState) -> Result<()> {
         }
     }
     if faults.is_empty() { Ok(()) } else { Err(Error::fields(faults).into()) }
-}
-
-fn new_job(id: JobId, spec: JobSpec, idempotency: Option<(String, String)>, state: &AppState) -> Result<NewJob> {
-    let options = spec.options().clone();
-    Ok(NewJob {
-        id,
-        kind: spec.kind(),
-        table: spec.table(),
-        spec: spec.redacted(),
-        payload: spec.seal(&state.sealer, &id.to_string())?,
-        priority: options.priority,
-        run_at: options.run_at,
-        max_attempts: options.max_attempts,
-        labels: options.labels,
-        batch: None,
-        idempotency,
-    })
 }
 
 /// The answer once the job is in the queue. Nothing may turn it into an error any more: the caller would send it again.

@@ -1,4 +1,5 @@
 //! How each kind of job runs. Adding a kind: one new file here, and its name in `spec/mod.rs`.
+mod batch;
 mod lanes;
 mod load;
 mod migrate;
@@ -8,6 +9,7 @@ mod verify;
 
 use icehaul_lake::{At, Table};
 
+pub use batch::MigrateBatch;
 pub(crate) use load::run as run_load;
 pub use load::source_columns;
 pub use migrate::MigrateTable;

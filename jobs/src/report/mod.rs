@@ -1,6 +1,7 @@
 //! What a migration or a verification has found, for people and programs: the evidence, and what it does not cover.
 //!
 //! A report lies as JSON in the destination's warehouse, so it is there as long as the tables are.
+mod batch;
 mod begin;
 mod compare;
 mod pairs;
@@ -13,11 +14,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use batch::{BatchLine, BatchReport};
 pub use begin::limits;
 pub use compare::Comparison;
 pub use pairs::{RowPair, RowsDiffering};
 pub use schema::{ColumnCompared, SchemaCompared, TextsCompared, compare_schemas};
-pub use store::{Store, StoredReport};
+pub use store::{AnyReport, Store, StoredReport};
 
 /// The version of the report's form.
 pub const VERSION: u32 = 1;

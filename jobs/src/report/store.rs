@@ -1,7 +1,10 @@
 //! Reports beside the tables: in the warehouse of the destination's catalog.
 use icehaul_lake::{Lake, Lakes};
 
-use super::Report;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{BatchReport, Report};
 use crate::{Code, Error, Result};
 
 const FOLDER: &str = "migrations";
@@ -11,10 +14,20 @@ const PENDING: &str = "migrations/pending";
 /// The reports in one warehouse.
 pub struct Store<'a>(pub &'a Lake);
 
+/// A report of one table, or one over many.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum AnyReport {
+    /// Of one migration or verification.
+    One(Box<Report>),
+    /// Over the tables of a batch.
+    Batch(Box<BatchReport>),
+}
+
 /// A report as it lies in a warehouse.
 pub struct StoredReport {
     /// The report.
-    pub report: Report,
+    pub report: AnyReport,
     /// Its JSON, byte for byte.
     pub json: Vec<u8>,
 }
@@ -25,6 +38,14 @@ impl Store<'_> {
     /// # Errors
     /// [`Code::StorageUnavailable`], [`Code::StorageFull`].
     pub async fn keep(&self, report: &Report) -> Result<()> {
+        Ok(self.0.write_record(&place(&report.migration_id), json(report)?).await?)
+    }
+
+    /// Keeps the report over a batch.
+    ///
+    /// # Errors
+    /// As `keep`.
+    pub async fn keep_batch(&self, report: &BatchReport) -> Result<()> {
         Ok(self.0.write_record(&place(&report.migration_id), json(report)?).await?)
     }
 
@@ -107,7 +128,7 @@ fn pending(id: &str, epoch: u64) -> String {
     format!("{PENDING}/{id}.{epoch}.json")
 }
 
-fn json(report: &Report) -> Result<Vec<u8>> {
+fn json(report: &impl Serialize) -> Result<Vec<u8>> {
     serde_json::to_vec_pretty(report)
         .map_err(|e| Error::new(Code::Internal, "the report cannot be written").caused_by(e))
 }

@@ -13,9 +13,10 @@ pub use options::{JobOptions, Priority};
 pub use parse::{read_json, read_request, schema_of};
 
 use crate::{
-    Code, Ctx, Error, FieldError, Result, Sealer, Secret,
+    Code, Ctx, Error, FieldError, JobId, Result, Sealer, Secret,
     config::{Connections, FileRoots},
-    job::{MigrateTable, UploadS3, VerifyTables, run_load},
+    job::{MigrateBatch, MigrateTable, UploadS3, VerifyTables, run_load},
+    queue::NewJob,
     source::LoadSpec,
 };
 
@@ -155,6 +156,7 @@ macro_rules! kinds {
 kinds! {
     UploadS3: "A file into a bucket.",
     MigrateTable: "A table into another one, proven.",
+    MigrateBatch: "Many tables, each by a migration of its own.",
     VerifyTables: "Two tables compared where they are.",
 }
 
@@ -177,6 +179,27 @@ impl JobSpec {
         let mut parts = vec![self.kind(), self.redacted().to_string()];
         parts.extend(self.secrets().iter().map(|secret| secret.expose().to_owned()));
         sealer.digest(serde_json::json!(parts).to_string().as_bytes())
+    }
+
+    /// The job that it becomes in the queue: made by `batch`, if it is a part of that.
+    ///
+    /// # Errors
+    /// As [`JobSpec::seal`].
+    pub fn into_job(self, id: JobId, sealer: &Sealer, batch: Option<JobId>) -> Result<NewJob> {
+        let options = self.options().clone();
+        Ok(NewJob {
+            id,
+            kind: self.kind(),
+            table: self.table(),
+            spec: self.redacted(),
+            payload: self.seal(sealer, &id.to_string())?,
+            priority: options.priority,
+            run_at: options.run_at,
+            max_attempts: options.max_attempts,
+            labels: options.labels,
+            batch,
+            idempotency: None,
+        })
     }
 
     /// What the queue carries: the request with its secrets sealed for this job, and before it a stamp, so that nobody who

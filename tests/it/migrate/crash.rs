@@ -114,6 +114,30 @@ async fn a_worker_that_sleeps_through_its_lease_publishes_nothing_when_it_wakes(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_batch_whose_workers_die_runs_no_table_twice_and_loses_none() {
+    let cluster = Cluster::start().await;
+    let entries: Vec<_> = (0..3).map(|n| json!({"source": "raw.orders", "dest": format!("kept.b{n}")})).collect();
+    for (round, step) in ["write.file_closed", "commit.after_swap"].iter().enumerate() {
+        let mut doomed = cluster.worker(&format!("{step}=exit")).await;
+        let entries: Vec<_> = entries.iter().map(|entry| json!({"source": entry["source"], "dest": format!("{}r{round}", entry["dest"].as_str().unwrap_or_default())})).collect();
+        let id = cluster.icehaul.submit_to("/migrate/bulk", &json!({"migrations": entries, "parallelism": 2})).await;
+        assert!(!doomed.ended().await.success(), "{step} was not reached");
+        let heir = cluster.worker("").await;
+        let job = cluster.icehaul.ended(&id).await;
+        assert_eq!((&job["status"], &job["result"]["succeeded"]), (&json!("succeeded"), &json!(3)), "{step}: {job:#}");
+        let (_, children) = cluster.icehaul.get(&format!("/jobs?batch={id}")).await;
+        let children = children["jobs"].as_array().expect("jobs").clone();
+        assert_eq!(children.len(), 3, "{children:#?}");
+        for child in children {
+            let table =
+                child["table"].as_str().and_then(|table| table.strip_prefix("kept.")).expect("a table").to_owned();
+            cluster.check(&table, &child).await;
+        }
+        drop(heir);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_migration_leaves_the_destination_as_it_was() {
     let cluster = Cluster::start().await;
     let before = files_below(&cluster.data.path().join("warehouse"));

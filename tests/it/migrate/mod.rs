@@ -1,5 +1,6 @@
 //! Migrations and verifications: real processes, catalogs in SQLite and PostgreSQL, files here and on S3, and other
 //! implementations as judges.
+mod batch;
 mod crash;
 mod modes;
 mod planted;

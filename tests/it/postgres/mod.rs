@@ -37,6 +37,7 @@ fn ctx_with(limits: Limits, connections: Connections) -> Ctx {
         progress: Arc::default(),
         stop: Stop::default(),
         permission: Arc::new(|| Box::pin(async { true })),
+        children: None,
     }
 }
 

@@ -27,6 +27,7 @@ fn ctx() -> Ctx {
         progress: Arc::default(),
         stop: Stop::default(),
         permission: Arc::new(|| Box::pin(async { true })),
+        children: None,
     }
 }
 

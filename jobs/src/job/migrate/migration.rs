@@ -19,7 +19,7 @@ use crate::{
         lanes::{self, Lanes, Written, bytes_of},
         publish::{Publisher, Told, summary},
     },
-    report::{Comparison, Report, RowsDiffering, Store, Verdict},
+    report::{AnyReport, Comparison, Report, RowsDiffering, Store, Verdict},
 };
 
 /// Rows that a report shows if the request does not say.
@@ -293,11 +293,11 @@ impl<'a> Migration<'a> {
     async fn recovered(&self, committed: &Committed) -> Result<Report> {
         let told = Told(committed);
         self.publisher.discard_others(told.epoch()).await;
-        if let Some(report) = self.store().get(self.operation()).await?
-            && report.report.verdict != Verdict::Mismatch
+        if let Some(AnyReport::One(report)) = self.store().get(self.operation()).await?.map(|stored| stored.report)
+            && report.verdict != Verdict::Mismatch
         {
             self.store().forget_pending(self.operation()).await?;
-            return Ok(report.report);
+            return Ok(*report);
         }
         match self.store().pending(self.operation(), told.epoch()).await? {
             Some(report) => self.publish(report, committed).await,

@@ -6,6 +6,7 @@ mod result;
 
 use serde_json::Value;
 
+pub(super) use request::Manner;
 use request::MigrateMode;
 pub use request::MigrateTable;
 

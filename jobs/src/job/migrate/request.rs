@@ -109,7 +109,7 @@ pub enum CopyMode {
 
 impl Manner {
     /// Finds what is wrong without any I/O.
-    pub(super) fn check(&self) -> Vec<FieldError> {
+    pub(in crate::job) fn check(&self) -> Vec<FieldError> {
         let mut wrong = Vec::new();
         for (n, text) in self.partition_by.iter().enumerate() {
             if let Err(e) = text.parse::<PartitionField>() {

@@ -1,0 +1,236 @@
+//! What a request for many migrations says.
+use icehaul_lake::TableName;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Code, Error, FieldError, Result, job::migrate::Manner, spec::JobOptions};
+
+/// The most tables of one request, and the most that are migrated side by side.
+pub(super) const MOST_TABLES: usize = 10_000;
+const MOST_SIDE_BY_SIDE: u32 = 64;
+
+/// Many tables, each by a migration of its own.
+///
+/// Either `migrations` names them one by one, or `tables` chooses among those of `source_catalog` (or `source_catalogs`) and
+/// `source_namespace`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct MigrateBatch {
+    /// The tables one by one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10_000))]
+    pub migrations: Vec<Entry>,
+    /// Which tables: `*` for all, a list of names, or a regular expression that a table's whole name must match.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tables: Option<Tables>,
+    /// The catalog in which they are; default: the default one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_catalog: Option<String>,
+    /// The same for several catalogs at once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub source_catalogs: Vec<String>,
+    /// Only those of this namespace; all if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_namespace: Option<String>,
+    /// The catalog into which they go; default: the default one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dest_catalog: Option<String>,
+    /// The namespace into which they go; `{catalog}`, `{namespace}` and `{table}` stand for the source's. Default: `{namespace}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"{catalog}_{namespace}")]
+    pub dest_namespace: Option<String>,
+    /// Their names there, in the same way. Default: `{table}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dest_table: Option<String>,
+    /// How many are migrated side by side.
+    #[serde(default = "side_by_side")]
+    #[schemars(range(min = 1, max = 64))]
+    pub parallelism: u32,
+    /// Only says what would be done, with the sizes of the tables.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// How each is done.
+    #[serde(flatten)]
+    pub manner: Manner,
+    /// How the jobs are run, this one and those of the tables.
+    #[serde(flatten)]
+    pub options: JobOptions,
+}
+
+const fn side_by_side() -> u32 {
+    4
+}
+
+/// Which tables.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Tables {
+    /// `*`, or a regular expression.
+    Pattern(String),
+    /// Their names.
+    Names(Vec<String>),
+}
+
+/// One table and where it goes: each by one name, or by its parts as in a request for one table.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub struct Entry {
+    /// The table that is read, `[catalog.]namespace.table`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"staging.orders")]
+    pub source: Option<String>,
+    /// The table that is written, in the same form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"production.orders")]
+    pub dest: Option<String>,
+    /// The catalog of the table that is read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_catalog: Option<String>,
+    /// Its namespace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_namespace: Option<String>,
+    /// Its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_table: Option<String>,
+    /// The catalog of the table that is written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dest_catalog: Option<String>,
+    /// Its namespace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dest_namespace: Option<String>,
+    /// Its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dest_table: Option<String>,
+}
+
+impl Entry {
+    /// The table that is read; without a catalog of its own in the request's.
+    pub(super) fn source_place(&self, catalog: Option<&String>) -> Result<Place> {
+        let parts = (&self.source_namespace, &self.source_table);
+        Place::of(self.source.as_deref(), parts, self.source_catalog.as_ref().or(catalog))
+    }
+
+    /// The table that is written.
+    pub(super) fn dest_place(&self, catalog: Option<&String>) -> Result<Place> {
+        let parts = (&self.dest_namespace, &self.dest_table);
+        Place::of(self.dest.as_deref(), parts, self.dest_catalog.as_ref().or(catalog))
+    }
+}
+
+/// A table in a catalog; without a catalog the request's, or the default one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(super) struct Place {
+    pub catalog: Option<String>,
+    pub namespace: String,
+    pub table: String,
+}
+
+impl Place {
+    /// By one name, or by its parts.
+    fn of(name: Option<&str>, parts: (&Option<String>, &Option<String>), catalog: Option<&String>) -> Result<Self> {
+        match (name, parts) {
+            (Some(name), (None, None)) => Self::parse(name, catalog),
+            (None, (Some(namespace), Some(table))) => {
+                TableName::new(namespace, table)?;
+                Ok(Self { catalog: catalog.cloned(), namespace: namespace.clone(), table: table.clone() })
+            }
+            _ => Err(Error::new(Code::InvalidField, "needs one name, or namespace and table")),
+        }
+    }
+
+    /// Reads `[catalog.]namespace.table`.
+    pub fn parse(text: &str, catalog: Option<&String>) -> Result<Self> {
+        let parts: Vec<&str> = text.split('.').collect();
+        let (catalog, namespace, table) = match parts[..] {
+            [namespace, table] => (catalog.cloned(), namespace, table),
+            [catalog, namespace, table] => (Some(catalog.to_owned()), namespace, table),
+            _ => return Err(Error::new(Code::InvalidIdentifier, "must be `[catalog.]namespace.table`")),
+        };
+        TableName::new(namespace, table)?;
+        Ok(Self { catalog, namespace: namespace.to_owned(), table: table.to_owned() })
+    }
+
+    /// With the name of its catalog filled in.
+    pub fn whole(&self, default: &str) -> String {
+        format!("{}.{}.{}", self.catalog.as_deref().unwrap_or(default), self.namespace, self.table)
+    }
+}
+
+impl MigrateBatch {
+    /// Finds what is wrong without any I/O.
+    pub(super) fn faults(&self) -> Vec<FieldError> {
+        let mut wrong = [self.options.check(), self.manner.check()].concat();
+        let mut fault =
+            |field: &str, code, detail: String| wrong.push(FieldError { field: field.into(), code, detail });
+        match (self.migrations.is_empty(), &self.tables) {
+            (true, None) => {
+                fault("tables", Code::MissingField, "say by `tables` or `migrations` which tables are meant".into());
+            }
+            (false, Some(_)) => {
+                fault("tables", Code::ConflictingFields, "goes without `migrations`: each says which tables".into());
+            }
+            _ => {}
+        }
+        if self.source_catalog.is_some() && !self.source_catalogs.is_empty() {
+            fault("source_catalogs", Code::ConflictingFields, "goes without `source_catalog`".into());
+        }
+        for (n, entry) in self.migrations.iter().enumerate() {
+            for (field, place) in [("source", entry.source_place(None)), ("dest", entry.dest_place(None))] {
+                if let Err(e) = place {
+                    fault(&format!("migrations.{n}.{field}"), e.code(), e.message().into());
+                }
+            }
+        }
+        if let Some(Tables::Pattern(text)) = &self.tables
+            && let Err(detail) = pattern(text)
+        {
+            fault("tables", Code::InvalidField, detail);
+        }
+        if !(1..=MOST_SIDE_BY_SIDE).contains(&self.parallelism) {
+            fault("parallelism", Code::InvalidField, format!("must be from 1 to {MOST_SIDE_BY_SIDE}"));
+        }
+        wrong
+    }
+}
+
+/// The expression that a whole name must match; `*` for any.
+pub(super) fn pattern(text: &str) -> std::result::Result<regex::Regex, String> {
+    let text = if text == "*" { ".*" } else { text };
+    let built = regex::RegexBuilder::new(&format!("^(?:{text})$")).size_limit(1 << 20).build();
+    built.map_err(|e| format!("is neither `*`, a list of names, nor a regular expression: {e}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(body: serde_json::Value) -> Vec<String> {
+        match crate::spec::read_request(body, MigrateBatch::faults) {
+            Ok(_) => Vec::new(),
+            Err(error) => error.field_errors().iter().map(|f| format!("{} {}", f.field, f.code.as_str())).collect(),
+        }
+    }
+
+    #[test]
+    fn either_names_or_a_choice() {
+        let one = serde_json::json!({"source": "a.b", "dest": "far.c.d"});
+        assert_eq!(faults(serde_json::json!({"migrations": [one]})), Vec::<String>::new());
+        assert_eq!(faults(serde_json::json!({"tables": "*"})), Vec::<String>::new());
+        assert_eq!(faults(serde_json::json!({"tables": ["a", "b"], "parallelism": 2})), Vec::<String>::new());
+        assert_eq!(faults(serde_json::json!({})), ["tables missing_field"]);
+        assert_eq!(faults(serde_json::json!({"tables": "*", "migrations": [one]})), ["tables conflicting_fields"]);
+        assert_eq!(faults(serde_json::json!({"tables": "("})), ["tables invalid_field"]);
+        let bad = serde_json::json!({"migrations": [{"source": "a", "dest": "b.c"}]});
+        assert_eq!(faults(bad), ["migrations.0.source invalid_identifier"]);
+        let parts = serde_json::json!({"source_namespace": "a", "source_table": "b", "dest": "c.d"});
+        assert_eq!(faults(serde_json::json!({"migrations": [parts]})), Vec::<String>::new());
+        let half = serde_json::json!({"source_namespace": "a", "dest": "c.d"});
+        assert_eq!(faults(serde_json::json!({"migrations": [half]})), ["migrations.0.source invalid_field"]);
+    }
+
+    #[test]
+    fn a_pattern_means_the_whole_name() {
+        assert!(pattern("*").is_ok_and(|p| p.is_match("orders")));
+        assert!(pattern("o.*|x").is_ok_and(|p| p.is_match("orders") && p.is_match("x") && !p.is_match("xo")));
+    }
+}

@@ -1,0 +1,249 @@
+//! One look after the tables of a batch.
+use std::time::Duration;
+
+use chrono::Utc;
+use icehaul_lake::At;
+use serde_json::{Value, json};
+
+use super::{
+    MigrateBatch,
+    plan::{Ended, Line, Plan},
+};
+use crate::{
+    Children, Code, Ctx, Error, Result, Retry, Status, StopReason,
+    job::migrate::MigrateTable,
+    report::{BatchLine, BatchReport, Store, Verdict},
+    spec::JobSpec,
+};
+
+/// How soon a batch looks again: the longer nothing has happened, the later.
+const LOOKS: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+
+pub(super) async fn run(request: &MigrateBatch, ctx: &Ctx) -> Result<Value> {
+    ctx.progress.phase("planning");
+    let lake = ctx.lake(request.dest_catalog.as_deref())?;
+    if request.dry_run {
+        return dry_run(request, ctx, &Plan::make(request, ctx).await?).await;
+    }
+    let children =
+        ctx.children.as_ref().ok_or_else(|| Error::new(Code::Internal, "there is no queue for the tables"))?;
+    let record = format!("migrations/batches/{}.json", ctx.job);
+    let mut plan = match lake.read_record(&record).await? {
+        Some(json) => serde_json::from_slice(&json)
+            .map_err(|e| Error::new(Code::Internal, "the plan of the batch is damaged").caused_by(e))?,
+        None => Plan::make(request, ctx).await?,
+    };
+    let watch = Watch { request, ctx, children };
+    let looked = watch.look(&mut plan).await.map_err(patient);
+    if ctx.stop.reason() == Some(StopReason::Cancelled) {
+        watch.cancel(&plan).await;
+    }
+    let changed = looked?;
+    if changed {
+        plan.changed_at = Utc::now();
+    }
+    let done = plan.tables.iter().all(|line| line.ended.is_some());
+    plan.concluded = done;
+    if changed || done {
+        lake.write_record(&record, json!(plan).to_string().into_bytes()).await?;
+    }
+    ctx.stop.check()?;
+    let ended = plan.tables.iter().filter(|line| line.ended.is_some()).count();
+    if !done {
+        let message = format!("{ended} of {} tables have ended", plan.tables.len());
+        let idle = (Utc::now() - plan.changed_at).to_std().unwrap_or_default();
+        let pause = (idle / 4).clamp(LOOKS.0, LOOKS.1);
+        return Err(Error::new(Code::WaitingForTables, message).with_retry(Retry::Snooze(pause)));
+    }
+    let report = report(request, ctx, &plan);
+    Store(lake).keep_batch(&report).await?;
+    if report.failed + report.cancelled > 0 {
+        return Err(Error::new(Code::BatchIncomplete, report.summary));
+    }
+    Ok(json!({
+        "status": "success", "migration_id": report.migration_id, "summary": report.summary, "tables": report.tables.len(),
+        "succeeded": report.succeeded, "failed": 0, "rows_migrated": report.rows, "bytes_written": report.bytes,
+        "duration_seconds": report.duration_seconds, "verdict": report.verdict,
+        "report": format!("/api/v1/migrations/{}/report", report.migration_id),
+    }))
+}
+
+/// A queue that is full or away now is no fault of the batch: it looks again later.
+fn patient(error: Error) -> Error {
+    match error.code() {
+        Code::QueueFull | Code::QueueUnavailable => error.with_retry(Retry::Snooze(LOOKS.1)),
+        _ => error,
+    }
+}
+
+struct Watch<'a> {
+    request: &'a MigrateBatch,
+    ctx: &'a Ctx,
+    children: &'a Children,
+}
+
+impl Watch<'_> {
+    /// Sees what has ended, and submits as many as may run. Tells whether anything has changed.
+    async fn look(&self, plan: &mut Plan) -> Result<bool> {
+        self.ctx.progress.planned(plan.tables.len() as u64, None);
+        self.ctx.progress.phase("migrating");
+        let mut changed = false;
+        if std::mem::take(&mut plan.concluded) {
+            changed = true;
+            for line in
+                plan.tables.iter_mut().filter(|line| line.ended.as_ref().is_some_and(|e| e.status != Status::Succeeded))
+            {
+                self.children.retry(line.job).await?;
+                line.ended = None;
+            }
+        }
+        let mut running = 0;
+        for line in plan.tables.iter_mut().filter(|line| line.submitted && line.ended.is_none()) {
+            line.ended = self.ended(line).await?;
+            changed |= line.ended.is_some();
+            running += u32::from(line.ended.is_none());
+        }
+        for line in plan.tables.iter_mut().filter(|line| !line.submitted) {
+            if running >= self.request.parallelism {
+                break;
+            }
+            self.ctx.stop.check()?;
+            let spec = JobSpec::MigrateTable(Box::new(self.request_for(line)));
+            self.children.submit(self.ctx.job, line.job, spec).await?;
+            (line.submitted, changed) = (true, true);
+            running += 1;
+        }
+        for _ in plan.tables.iter().filter(|line| line.ended.is_some()) {
+            self.ctx.progress.split_done();
+        }
+        Ok(changed)
+    }
+
+    async fn ended(&self, line: &Line) -> Result<Option<Ended>> {
+        let job = match self.children.get(line.job).await {
+            Ok(job) => job,
+            // Redis has lost it, or forgotten it while nobody looked: then it is done again, which finds what is done.
+            Err(error) if matches!(error.code(), Code::JobNotFound | Code::JobExpired) => {
+                let spec = JobSpec::MigrateTable(Box::new(self.request_for(line)));
+                self.children.submit(self.ctx.job, line.job, spec).await?;
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        let ended = Ended {
+            status: job.status,
+            attempts: job.attempt,
+            result: job.result.unwrap_or_default(),
+            error: job.error,
+        };
+        Ok(job.status.is_terminal().then_some(ended))
+    }
+
+    /// The request for one table.
+    fn request_for(&self, line: &Line) -> MigrateTable {
+        let mut options = self.request.options.clone();
+        options.run_at = None;
+        MigrateTable {
+            source_namespace: line.source.namespace.clone(),
+            source_table: line.source.table.clone(),
+            source_catalog: line.source.catalog.clone(),
+            source_snapshot: None,
+            dest_namespace: line.dest.namespace.clone(),
+            dest_table: line.dest.table.clone(),
+            dest_catalog: line.dest.catalog.clone(),
+            manner: self.request.manner.clone(),
+            options,
+        }
+    }
+
+    /// Stops the tables that are under way.
+    async fn cancel(&self, plan: &Plan) {
+        for line in plan.tables.iter().filter(|line| line.submitted && line.ended.is_none()) {
+            if let Err(error) = self.children.cancel(line.job).await {
+                tracing::warn!(job_id = %line.job, %error, "a table of a cancelled batch could not be cancelled");
+            }
+        }
+    }
+}
+
+/// What would be done.
+async fn dry_run(request: &MigrateBatch, ctx: &Ctx, plan: &Plan) -> Result<Value> {
+    let mut tables = Vec::new();
+    let (mut files, mut bytes) = (0, 0);
+    for line in &plan.tables {
+        ctx.stop.check()?;
+        let name = icehaul_lake::TableName::new(&line.source.namespace, &line.source.table)?;
+        let table = ctx.lake(line.source.catalog.as_deref())?.table(&name).await?;
+        let size = table.files(At::Current).await?;
+        (files, bytes) = (files + size.0, bytes + size.1);
+        let dest = icehaul_lake::TableName::new(&line.dest.namespace, &line.dest.table)?;
+        let there = ctx.lake(line.dest.catalog.as_deref())?.table(&dest).await.is_ok();
+        tables.push(json!({
+            "source": line.source.whole(ctx.lakes.default_name()), "destination": line.dest.whole(ctx.lakes.default_name()),
+            "files": size.0, "bytes": size.1, "destination_exists": there,
+        }));
+    }
+    Ok(json!({"status": "success", "dry_run": true, "parallelism": request.parallelism, "files": files, "bytes": bytes,
+              "tables": tables}))
+}
+
+fn report(request: &MigrateBatch, ctx: &Ctx, plan: &Plan) -> BatchReport {
+    let name = ctx.lakes.default_name();
+    let tables: Vec<BatchLine> = plan.tables.iter().map(|line| told(line, name)).collect();
+    let count = |status: &str| tables.iter().filter(|line| line.status == status).count() as u64;
+    let (succeeded, failed, cancelled) = (count("succeeded"), count("failed"), count("cancelled"));
+    let now = Utc::now();
+    let rows = tables.iter().filter_map(|line| line.rows).sum();
+    let all = tables.len();
+    let compared = tables.iter().all(|line| line.verdict == Some(Verdict::Match));
+    let verdict = match failed + cancelled {
+        0 if compared => Verdict::Match,
+        0 => Verdict::NotCompared,
+        _ => Verdict::Mismatch,
+    };
+    let summary = match failed + cancelled {
+        0 => format!("all {all} tables were migrated ({rows} rows)"),
+        _ => format!("{succeeded} of {all} tables were migrated, {failed} failed, {cancelled} were cancelled"),
+    };
+    BatchReport {
+        report_version: crate::report::VERSION,
+        migration_id: ctx.job.to_string(),
+        kind: "migrate.batch".to_owned(),
+        status: if failed + cancelled == 0 { "success" } else { "failed" }.to_owned(),
+        verdict,
+        summary,
+        started_at: plan.started_at,
+        finished_at: now,
+        duration_seconds: crate::job::migrate::seconds(now - plan.started_at),
+        tool: crate::report::Tool::default(),
+        parallelism: request.parallelism,
+        succeeded,
+        failed,
+        cancelled,
+        rows,
+        bytes: tables.iter().filter_map(|line| line.bytes).sum(),
+        tables,
+        request: serde_json::to_value(request).unwrap_or_default(),
+    }
+}
+
+fn told(line: &Line, default: &str) -> BatchLine {
+    let ended = line.ended.as_ref();
+    let result = |key: &str| ended.map(|ended| ended.result[key].clone()).unwrap_or_default();
+    let error = ended.and_then(|ended| ended.error.as_ref());
+    BatchLine {
+        source: line.source.whole(default),
+        destination: line.dest.whole(default),
+        job_id: line.job,
+        status: ended.map_or("", |ended| ended.status.as_str()).to_owned(),
+        verdict: serde_json::from_value(result("verdict")).ok(),
+        rows: result("rows_migrated").as_u64(),
+        bytes: result("bytes_written").as_u64(),
+        seconds: result("duration_seconds").as_f64(),
+        attempts: ended.map_or(0, |ended| ended.attempts),
+        fingerprint: result("source_checksum").as_str().map(str::to_owned),
+        error_code: error.map(|error| error.code.as_str().to_owned()),
+        error: error.map(|error| error.message.clone()),
+        report: format!("/api/v1/migrations/{}/report", line.job),
+    }
+}

@@ -1,0 +1,167 @@
+//! Batches: a job for each table, failures on their own, one report over all.
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use super::Stand;
+
+/// Three small tables in `raw`, and one in `more` with the name of one of them.
+async fn tables(stand: &Stand) {
+    for (table, rows) in [("orders", 300), ("items", 200), ("notes", 100)] {
+        stand.load(table, &format!("select g::int as id, 'x' || g as name from generate_series(1, {rows}) g")).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_namespace_goes_over_with_one_report() {
+    let stand = Stand::new().await;
+    tables(&stand).await;
+    let body = json!({"tables": "*", "source_namespace": "raw", "dest_catalog": "far", "dest_namespace": "copy_of_{namespace}", "parallelism": 2});
+    let plan = stand
+        .icehaul
+        .done("/migrate/bulk", &{
+            let mut body = body.clone();
+            body["dry_run"] = true.into();
+            body
+        })
+        .await;
+    assert_eq!(plan["tables"].as_array().map(Vec::len), Some(3), "{plan:#}");
+    assert_eq!((&plan["files"], &plan["tables"][0]["destination_exists"]), (&json!(3), &json!(false)));
+    assert!(stand.store.keys(super::BUCKET).is_empty(), "a plan writes nothing");
+
+    let job = stand.icehaul.run("/migrate/bulk", &body).await;
+    assert_eq!(job["status"], "succeeded", "{job:#}");
+    assert_eq!((&job["result"]["succeeded"], &job["result"]["rows_migrated"]), (&json!(3), &json!(600)));
+    assert_eq!(job["attempt"], 1, "waiting spends no attempt");
+    let id = job["job_id"].as_str().expect("an id");
+    let (_, children) = stand.icehaul.get(&format!("/jobs?batch={id}")).await;
+    let children = children["jobs"].as_array().expect("jobs").clone();
+    assert_eq!(children.len(), 3);
+    assert!(children.iter().all(|child| child["kind"] == "migrate.table" && child["batch_id"] == id), "{children:#?}");
+    let report = stand.report(&job["job_id"]).await;
+    assert_eq!((&report["verdict"], &report["rows"]), (&json!("match"), &json!(600)), "{report:#}");
+    let names: Vec<_> =
+        report["tables"].as_array().expect("tables").iter().map(|line| line["destination"].clone()).collect();
+    assert_eq!(names, ["far.copy_of_raw.items", "far.copy_of_raw.notes", "far.copy_of_raw.orders"]);
+    let one = &report["tables"][0];
+    assert_eq!(stand.report(&one["job_id"]).await["verdict"], "match", "each table has its own");
+
+    let url = format!("{}/api/v1/migrations/{id}/report", stand.icehaul.url);
+    let csv = reqwest::get(format!("{url}?format=csv")).await.expect("an answer").text().await.expect("text");
+    assert_eq!(csv.lines().count(), 4, "{csv}");
+    assert!(csv.starts_with("source,destination,job_id,status,verdict,rows,"), "{csv}");
+    let page = reqwest::get(format!("{url}?format=html")).await.expect("an answer").text().await.expect("text");
+    assert!(page.contains("✔ ALL TABLES MATCH") && page.contains("far.copy_of_raw.items"));
+    let (_, list) = stand.icehaul.get("/migrations").await;
+    assert_eq!(list["migrations"].as_array().map(Vec::len), Some(4), "{list:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failures_stay_on_their_own_and_are_tried_again() {
+    let stand = Stand::new().await;
+    tables(&stand).await;
+    stand.icehaul.done("/migrate", &super::request("raw.notes", "kept.items", json!({}))).await;
+    let body = json!({"migrations": [
+        {"source": "raw.orders", "dest": "kept.orders"},
+        {"source": "raw.items", "dest": "kept.items"},
+        {"source": "raw.notes", "dest": "kept.notes"},
+    ]});
+    let job = stand.icehaul.run("/migrate/bulk", &body).await;
+    assert_eq!((&job["status"], &job["error"]["code"]), (&json!("failed"), &json!("batch_incomplete")), "{job:#}");
+    let report = stand.report(&job["job_id"]).await;
+    assert_eq!((&report["succeeded"], &report["failed"]), (&json!(2), &json!(1)));
+    let failed = &report["tables"][1];
+    assert_eq!((&failed["status"], &failed["error_code"]), (&json!("failed"), &json!("table_exists")), "{report:#}");
+    assert_eq!(stand.icehaul.rows("select count(*) from kept.orders").await, [json!([300])]);
+    // What was in the way goes, and what failed is tried again; what was done is not.
+    let before = stand.icehaul.get("/tables/kept/orders/metadata").await.1["current_snapshot"].clone();
+    let id = job["job_id"].as_str().expect("an id");
+    drop_table(&stand, "kept", "items");
+    let (status, _) = stand.icehaul.post(&format!("/jobs/{id}/retry"), &json!({})).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    let job = stand.icehaul.ended(id).await;
+    assert_eq!(job["status"], "succeeded", "{job:#}");
+    assert_eq!(stand.icehaul.rows("select count(*) from kept.items").await, [json!([200])]);
+    assert_eq!(stand.icehaul.get("/tables/kept/orders/metadata").await.1["current_snapshot"], before);
+    assert_eq!(stand.report(&job["job_id"]).await["verdict"], "match");
+}
+
+/// As another engine drops a table: out of the catalog.
+fn drop_table(stand: &Stand, namespace: &str, table: &str) {
+    let script = format!(
+        "import sqlite3; c = sqlite3.connect('{}'); c.execute(\"delete from iceberg_tables where table_namespace = '{namespace}' and table_name = '{table}'\"); c.commit()",
+        stand.data.path().join("catalog.db").display()
+    );
+    let python = std::env::var("ICEHAUL_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let done = std::process::Command::new(python).args(["-c", &script]).status().expect("Python");
+    assert!(done.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_meant_is_refused() {
+    let stand = Stand::new().await;
+    tables(&stand).await;
+    let refused = async |body: Value| {
+        let (status, answer) = stand.icehaul.post("/migrate/bulk", &body).await;
+        match status {
+            StatusCode::ACCEPTED => {
+                stand.icehaul.ended(answer["job_id"].as_str().expect("an id")).await["error"]["code"].clone()
+            }
+            _ => answer["errors"][0]["code"].clone(),
+        }
+    };
+    assert_eq!(refused(json!({})).await, "missing_field");
+    assert_eq!(refused(json!({"tables": "("})).await, "invalid_field");
+    assert_eq!(refused(json!({"tables": "*", "source_namespace": "raw"})).await, "same_table");
+    let one = json!({"tables": ["orders", "items"], "source_namespace": "raw", "dest_namespace": "kept", "dest_table": "all"});
+    assert_eq!(refused(one).await, "name_clash");
+    assert_eq!(
+        refused(json!({"tables": ["gone"], "source_namespace": "raw", "dest_namespace": "kept"})).await,
+        "table_not_found"
+    );
+    assert_eq!(refused(json!({"tables": "z.*", "dest_namespace": "kept"})).await, "table_not_found");
+    assert_eq!(refused(json!({"tables": "*", "source_catalogs": ["default", "nowhere"]})).await, "catalog_not_found");
+    // Two warehouses into one: their tables' names clash, unless a rule tells them apart.
+    stand
+        .icehaul
+        .done("/migrate/bulk", &json!({"tables": "*", "source_namespace": "raw", "dest_catalog": "far"}))
+        .await;
+    let both = json!({"tables": "orders|items", "source_catalogs": ["default", "far"], "source_namespace": "raw", "dest_namespace": "central"});
+    assert_eq!(refused(both.clone()).await, "name_clash");
+    let mut told_apart = both;
+    told_apart["dest_table"] = "{catalog}_{table}".into();
+    let result = stand.icehaul.done("/migrate/bulk", &told_apart).await;
+    assert_eq!(result["succeeded"], 4, "{result:#}");
+    let (_, names) = stand.icehaul.get("/tables/central").await;
+    assert_eq!(names["tables"], json!(["default_items", "default_orders", "far_items", "far_orders"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_batch_stops_its_tables() {
+    let stand = Stand::new().await;
+    stand.load("slow", "select g::bigint as id, md5(g::text) as name from generate_series(1, 3000) g").await;
+    let entries: Vec<_> = (0..40).map(|n| json!({"source": "raw.slow", "dest": format!("kept.t{n}")})).collect();
+    let id = stand.icehaul.submit_to("/migrate/bulk", &json!({"migrations": entries, "parallelism": 1})).await;
+    let started = async {
+        while stand.icehaul.get(&format!("/jobs?batch={id}&status=succeeded")).await.1["jobs"]
+            .as_array()
+            .is_none_or(Vec::is_empty)
+        {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), started).await.expect("a table is done");
+    assert_eq!(stand.icehaul.post(&format!("/jobs/{id}/cancel"), &json!({})).await.0, StatusCode::ACCEPTED);
+    assert_eq!(stand.icehaul.ended(&id).await["status"], "cancelled");
+    let settled = async {
+        loop {
+            let (_, jobs) = stand.icehaul.get(&format!("/jobs?batch={id}&limit=100")).await;
+            let open = |job: &&Value| !["succeeded", "failed", "cancelled"].iter().any(|end| job["status"] == *end);
+            let jobs = jobs["jobs"].as_array().expect("jobs").clone();
+            if jobs.iter().find(open).is_none() {
+                return jobs.len();
+            }
+        }
+    };
+    let jobs = tokio::time::timeout(std::time::Duration::from_secs(30), settled).await.expect("no table goes on");
+    assert!(jobs < 40, "{jobs}");
+}
