@@ -15,7 +15,7 @@ use figment::{
 use icehaul_api::{ApiConfig, TrinoConfig};
 use icehaul_jobs::{
     REDACTED, Sealer, Secret,
-    config::{Connections, FileRoots, Limits},
+    config::{Connections, FileRoots, Limits, ScrapeConfig},
     queue::QueueConfig,
 };
 use icehaul_lake::{CatalogConfig, Lake, Lakes};
@@ -80,6 +80,8 @@ pub struct Config {
     pub queue: QueueConfig,
     /// Bounds of single jobs.
     pub limits: Limits,
+    /// How sites are asked.
+    pub scrape: ScrapeConfig,
 }
 
 impl Default for Config {
@@ -101,6 +103,7 @@ impl Default for Config {
             worker: WorkerConfig::default(),
             queue: QueueConfig::default(),
             limits: Limits::default(),
+            scrape: ScrapeConfig::default(),
         }
     }
 }

@@ -1,11 +1,13 @@
 //! The sections of the configuration that jobs need; the binary composes and loads them.
 mod connection;
 mod roots;
+mod scrape;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub use connection::{Connection, ConnectionKind, Connections, PostgresConnection, S3Connection, SecretSource};
 pub use roots::{Beneath, FileRoots};
+pub use scrape::{Networks, ScrapeConfig};
 
 /// Reads a list; a text is one with commas between the items, as variables have it.
 ///

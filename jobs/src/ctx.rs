@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Code, Error, JobId, Result, Sealer,
     config::{Connections, FileRoots, Limits},
+    crawl::Sites,
     queue::{JobDocument, Queue},
     spec::JobSpec,
 };
@@ -32,6 +33,8 @@ pub struct Ctx {
     pub file_roots: Arc<FileRoots>,
     /// The bounds.
     pub limits: Arc<Limits>,
+    /// How sites are asked.
+    pub sites: Arc<Sites>,
     /// Where the attempt says how far it is.
     pub progress: Arc<Progress>,
     /// Set when the attempt must end.

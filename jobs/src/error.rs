@@ -135,6 +135,20 @@ codes! {
     HtmlTooDeep            "html_too_deep"            422 Retry::Never,   "The page's elements are nested too deep";
     HtmlTooLarge           "html_too_large"           422 Retry::Never,   "The page, or what it makes of itself, is too large";
     // Crawling.
+    Http400                "http_400"                 502 Retry::Never,   "The site does not understand the request";
+    Http401                "http_401"                 502 Retry::Never,   "The site wants to know who asks";
+    Http403                "http_403"                 502 Retry::Never,   "The site does not show this page";
+    Http404                "http_404"                 502 Retry::Never,   "The site has no such page";
+    Http405                "http_405"                 502 Retry::Never,   "The page cannot be asked for in this way";
+    Http410                "http_410"                 502 Retry::Never,   "The site has the page no more";
+    Http429                "http_429"                 502 Retry::Backoff, "The site has had too many requests";
+    Http500                "http_500"                 502 Retry::Backoff, "The site has failed";
+    Http502                "http_502"                 502 Retry::Backoff, "The site's gateway has no good answer";
+    Http503                "http_503"                 502 Retry::Backoff, "The site is not available";
+    Http504                "http_504"                 502 Retry::Backoff, "The site's gateway has no answer in time";
+    HttpError              "http_error"               502 Retry::Never,   "The site answered with another status than success";
+    ResponseTooLarge       "response_too_large"       422 Retry::Never,   "The page is larger than allowed";
+    SourceTimeout          "source_timeout"           504 Retry::Backoff, "The page took longer than allowed";
     EgressBlocked          "egress_blocked"           422 Retry::Never,   "The address is not one that may be asked";
     TooManyRedirects       "too_many_redirects"       502 Retry::Never,   "The site redirects without end";
     RobotsDisallowed       "robots_disallowed"        422 Retry::Never,   "The site's robots.txt does not permit it";

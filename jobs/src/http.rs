@@ -1,7 +1,19 @@
 //! The only door to the HTTP client: requests to other services, bounded in time and size.
+//!
+//! [`Http`] is for services that the configuration names, [`Web`] for whatever addresses come along.
+mod decode;
+mod fault;
+mod resolve;
+mod web;
+
 use std::{error::Error as _, time::Duration};
 
-use reqwest::{Method, header::HeaderMap};
+use reqwest::Method;
+pub use reqwest::header::{self, HeaderMap};
+
+pub use fault::shown;
+pub use resolve::{Lookup, system as system_lookup};
+pub use web::{Call, Reply, Web, add_header, refuse_header};
 
 use crate::{Code, Error, Result, Secret};
 

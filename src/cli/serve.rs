@@ -2,7 +2,7 @@
 use std::{io::IsTerminal, net::SocketAddr, path::Path, path::PathBuf, sync::Arc};
 
 use icehaul_api::{AppState, Trino};
-use icehaul_jobs::queue::Queue;
+use icehaul_jobs::{crawl::Sites, queue::Queue};
 use icehaul_worker::Setup;
 use prometheus::Registry;
 use tokio::net::TcpListener;
@@ -142,7 +142,8 @@ impl Serve {
         }
         if worker {
             let limits = Arc::new(config.limits.clone());
-            let setup = Setup { queue, sealer, lakes, connections, file_roots, limits, registry };
+            let sites = Arc::new(Sites::new(config.scrape.clone(), queue.hosts()));
+            let setup = Setup { queue, sealer, lakes, connections, file_roots, limits, sites, registry };
             let (worker, shutdown) = (config.worker.clone(), shutdown.clone());
             parts.spawn(async move {
                 icehaul_worker::run(worker, setup, shutdown).await.map_err(|e| format!("the worker ended: {e}"))

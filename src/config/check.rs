@@ -27,6 +27,9 @@ impl Config {
         if let Some(Err((key, what))) = self.trino.as_ref().map(icehaul_api::TrinoConfig::check) {
             faults.add(key, what);
         }
+        if let Err(what) = self.scrape.check_user_agent() {
+            faults.add("scrape.user_agent", what);
+        }
         self.api_and_queue(&mut faults);
         self.worker_and_limits(&mut faults);
         self.file_roots(&mut faults);

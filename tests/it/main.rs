@@ -11,6 +11,7 @@ mod parquet;
 mod postgres;
 mod pyiceberg;
 mod queue;
+mod scrape;
 mod tidy;
 mod trino;
 

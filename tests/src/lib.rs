@@ -8,6 +8,7 @@ pub mod proxy;
 pub mod reading;
 pub mod redis;
 pub mod s3;
+pub mod site;
 pub mod trino;
 
 pub use machine::{free_port, signal};

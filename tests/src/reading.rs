@@ -66,6 +66,7 @@ pub async fn read_all(spec: LoadSpec, readers: usize) -> Result<Figures> {
         connections: Arc::default(),
         file_roots: Arc::new(FileRoots::from_iter(["/".into()])),
         limits: Arc::new(Limits { parallelism: readers, ..Limits::default() }),
+        sites: Arc::default(),
         progress: Arc::default(),
         stop: Stop::default(),
         permission: Arc::new(|| Box::pin(async { true })),

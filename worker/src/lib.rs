@@ -16,6 +16,7 @@ use futures::future::BoxFuture;
 use icehaul_jobs::{
     Children, Code, Ctx, Error, Lakes, Result, Sealer, StopReason,
     config::{Connections, FileRoots, Limits},
+    crawl::Sites,
     queue::Queue,
     spec::JobSpec,
 };
@@ -66,6 +67,8 @@ pub struct Setup {
     pub file_roots: Arc<FileRoots>,
     /// The bounds.
     pub limits: Arc<Limits>,
+    /// How sites are asked.
+    pub sites: Arc<Sites>,
     /// Where the metrics go.
     pub registry: Registry,
 }
@@ -172,6 +175,7 @@ impl Runner for Jobs {
                 connections: setup.connections.clone(),
                 file_roots: setup.file_roots.clone(),
                 limits: setup.limits.clone(),
+                sites: setup.sites.clone(),
                 progress,
                 stop: stop.clone(),
                 permission,

@@ -3,20 +3,21 @@
 //! Our own, as the crates that read it compile a regular expression for each rule, which a hostile file can make many of;
 //! here a file costs what it is long.
 use memchr::{memmem, memrchr2};
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 /// How much of the file is read, by the RFC's least.
-const MOST_BYTES: usize = 500 * 1024;
+pub(super) const MOST_BYTES: usize = 500 * 1024;
 
 /// The rules of a site for us.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Robots {
     /// Rules in the order of the file; or one verdict for everything.
     rules: Result<Vec<Rule>, bool>,
     crawl_delay: Option<f64>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Rule {
     allows: bool,
     /// Normalized, still with its `*` and `$`.
@@ -89,6 +90,12 @@ impl Robots {
             .filter(|rule| matches(&rule.pattern, &target))
             .max_by_key(|rule| (rule.pattern.len(), rule.allows));
         best.is_none_or(|rule| rule.allows)
+    }
+
+    /// Whether nothing may be asked because the site could not say what may.
+    #[must_use]
+    pub const fn is_failure(&self) -> bool {
+        matches!(self.rules, Err(false))
     }
 
     /// The seconds between two requests that the site asks for.

@@ -6,6 +6,7 @@
 mod connection;
 mod document;
 mod events;
+mod hosts;
 mod list;
 mod redis;
 mod script;
@@ -18,7 +19,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use self::{connection::check_url, redis::Queue};
+pub use self::{
+    connection::check_url,
+    hosts::{Hosts, Kept, Turned, Wish},
+    redis::Queue,
+};
 use crate::{Code, Error, JobId, ProgressSnapshot, Status, spec::Priority};
 
 /// The queue's part of the configuration (`queue`).

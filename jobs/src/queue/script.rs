@@ -19,4 +19,5 @@ scripts! {
     CANCEL "cancel.lua";
     RETRY "retry.lua";
     SWEEP "sweep.lua";
+    HOST "host.lua";
 }

@@ -34,6 +34,7 @@ fn ctx_with(limits: Limits, connections: Connections) -> Ctx {
         connections: Arc::new(connections),
         file_roots: Arc::default(),
         limits: Arc::new(limits),
+        sites: Arc::default(),
         progress: Arc::default(),
         stop: Stop::default(),
         permission: Arc::new(|| Box::pin(async { true })),

@@ -24,6 +24,7 @@ fn ctx() -> Ctx {
         connections: Arc::default(),
         file_roots: Arc::default(),
         limits: Arc::default(),
+        sites: Arc::default(),
         progress: Arc::default(),
         stop: Stop::default(),
         permission: Arc::new(|| Box::pin(async { true })),

@@ -1,0 +1,93 @@
+//! Scraping, against a site of our own.
+mod guard;
+mod polite;
+mod robots;
+mod session;
+mod turns;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use icehaul_jobs::{
+    Ctx, Result, Stop,
+    config::{Networks, ScrapeConfig},
+    crawl::{Ask, Manners, Page, Sites, Visits},
+    http::Lookup,
+    queue::{Hosts, Queue, QueueConfig},
+};
+use icehaul_lake::Lakes;
+use icehaul_tests::{redis::RedisServer, site::Site};
+use serde_json::{Value, json};
+use url::Url;
+
+/// A site and a Redis; workers come as they are asked for.
+struct Stand {
+    redis: RedisServer,
+    site: Site,
+}
+
+impl Stand {
+    async fn new() -> Self {
+        Self { redis: RedisServer::start().expect("redis"), site: Site::start().await }
+    }
+
+    async fn hosts(&self) -> Hosts {
+        Queue::connect(&self.redis.url(), QueueConfig::default()).await.expect("a queue").hosts()
+    }
+
+    /// The surroundings of an attempt on a worker of its own, that may ask 127.0.0.1 and no other address of this machine.
+    async fn worker(&self) -> Ctx {
+        self.worker_by(None).await
+    }
+
+    async fn worker_by(&self, lookup: Option<Lookup>) -> Ctx {
+        let allow_networks = Networks(vec!["127.0.0.1/32".parse().expect("a network")]);
+        let config = ScrapeConfig { allow_networks, ..ScrapeConfig::default() };
+        let sites = Sites::new(config, self.hosts().await);
+        Ctx {
+            job: uuid::Uuid::now_v7(),
+            attempt: 1,
+            epoch: 1,
+            lakes: Lakes::new(BTreeMap::new(), "none".into()),
+            connections: Arc::default(),
+            file_roots: Arc::default(),
+            limits: Arc::default(),
+            sites: Arc::new(lookup.into_iter().fold(sites, Sites::with_lookup)),
+            progress: Arc::default(),
+            stop: Stop::default(),
+            children: None,
+            permission: Arc::new(|| Box::pin(async { true })),
+        }
+    }
+
+    /// Visits of a worker of their own.
+    async fn visits(&self, fields: Value) -> Visits {
+        self.begun(fields).await.expect("begun")
+    }
+
+    async fn begun(&self, fields: Value) -> Result<Visits> {
+        Visits::begin(&self.worker().await, &manners(fields), &url(&self.site.url("/"))).await
+    }
+}
+
+/// Manners without a delay, but for `fields`.
+fn manners(fields: Value) -> Manners {
+    let mut all = json!({"delay_seconds": 0});
+    for (name, value) in fields.as_object().expect("fields") {
+        all[name] = value.clone();
+    }
+    let manners: Manners = serde_json::from_value(all).expect("manners");
+    assert_eq!(manners.check(), []);
+    manners
+}
+
+fn url(text: &str) -> Url {
+    Url::parse(text).expect("an address")
+}
+
+async fn get(visits: &Visits, address: &str) -> Result<Page> {
+    visits.get(&Ask { url: &url(address), validators: None }).await
+}
+
+fn text(page: &Page) -> String {
+    String::from_utf8_lossy(&page.body).into_owned()
+}
