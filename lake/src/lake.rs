@@ -8,8 +8,8 @@ use arrow_schema::SchemaRef;
 use iceberg::{NamespaceIdent, Runtime, TableIdent, spec::TableMetadata};
 
 use crate::{
-    CatalogConfig, Change, Committed, Cursors, Error, Guard, Kind, Namespace, Result, Table, TableName, TableSpec,
-    Target, WrittenFile,
+    Carry, CatalogConfig, Change, Committed, CopiedFile, Cursors, Error, Guard, Kind, Namespace, Result, Table,
+    TableName, TableSpec, Target, WrittenFile, carry,
     catalog::{S3Access, SqlCatalog},
     commit,
     read::arrow,
@@ -123,7 +123,21 @@ impl Lake {
         change: Change,
         guard: &Guard,
     ) -> Result<Committed> {
-        commit::commit(self, target, &files, change, guard).await
+        commit::commit(self, target, &files, change, guard, &[]).await
+    }
+
+    /// Publishes copied files as a new table, exactly once for the guard's operation id.
+    ///
+    /// # Errors
+    /// As `commit`; [`crate::Kind::TableExists`].
+    pub async fn commit_carried(
+        &self,
+        target: &Target,
+        carry: &Carry,
+        copies: &[Option<CopiedFile>],
+        guard: &Guard,
+    ) -> Result<Committed> {
+        commit::commit(self, target, &[], Change::Create, guard, &carry::carried(carry, copies)).await
     }
 
     /// The snapshot that an operation has committed to a table, if it has.

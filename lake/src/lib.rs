@@ -5,6 +5,7 @@
 //! snapshot summary, so that the same operation is never committed twice.
 
 mod batches;
+mod carry;
 mod catalog;
 mod commit;
 mod describe;
@@ -24,6 +25,7 @@ mod storage;
 mod write;
 
 pub use batches::Batches;
+pub use carry::{CarriedFile, Carry, Content, CopiedFile};
 pub use catalog::{CatalogConfig, KeySource, S3Access};
 pub use commit::{Change, Committed, Cursor, CursorMove, Cursors, Guard, Permission};
 pub use describe::{Column, sql_type_of};

@@ -18,6 +18,7 @@ pub(crate) fn page(report: &Report) -> String {
         sections::figures(report),
         sections::identity(report),
         sections::columns(report),
+        sections::files(report),
         sections::sample(report),
         sections::not_checked(report),
         sections::again(report),

@@ -8,6 +8,9 @@ use super::{
     table::{Cell, table},
 };
 
+/// The most files that the page shows; the JSON has more.
+const FILES: usize = 200;
+
 fn section(title: &str, content: &str) -> String {
     format!("<h2>{}</h2>\n{content}", escaped(title))
 }
@@ -26,6 +29,15 @@ pub(super) fn checks(report: &Report) -> String {
     let counts =
         format!("{} in the source, {} in the destination", number(report.rows.source), rows(report.rows.destination));
     let equal = report.sample.rows.iter().filter(|row| row.matches).count();
+    if let Some(files) = &report.files {
+        let detail = format!(
+            "{} files, {} bytes, read back and compared byte by byte",
+            number(files.files),
+            number(files.bytes)
+        );
+        let rows = [line("Columns", Some(report.schema_match), schema), line("Files", files.matches, detail)];
+        return section("What was compared", &table(&["Check", "Outcome", "Of what"], rows));
+    }
     let rows = [
         line("Columns", Some(report.schema_match), schema),
         line("Rows", report.row_count_match, counts),
@@ -125,6 +137,27 @@ pub(super) fn columns(report: &Report) -> String {
         (column.matches && equal != Some(false), cells)
     });
     section("Columns", &table(&["Column", "Type", "", "Nulls", "Least", "Greatest", "Sum", ""], rows))
+}
+
+/// The files and their copies.
+pub(super) fn files(report: &Report) -> String {
+    let Some(files) = &report.files else { return String::new() };
+    let rows = files.list.iter().take(FILES).map(|file| {
+        let what = if file.rewritten { format!("{}, written anew", file.content) } else { file.content.clone() };
+        let cells = vec![
+            Cell::id(Some(&file.source)),
+            Cell::id(Some(&file.destination)),
+            Cell::text(what),
+            Cell::number(Some(file.bytes)),
+            Cell::id(Some(&file.sha256)),
+            Cell::verdict(file.sha256_read_back.is_some().then(|| file.matches())),
+        ];
+        (file.matches(), cells)
+    });
+    let text = table(&["File", "Copy", "Holds", "Bytes", "SHA-256", ""], rows);
+    let more = files.files.saturating_sub(files.list.len().min(FILES) as u64);
+    let more = if more > 0 { format!("<p class=\"soft\">And {} more.</p>\n", number(more)) } else { String::new() };
+    section("Files", &(text + &more))
 }
 
 /// The rows that were drawn.

@@ -1,7 +1,7 @@
 //! Files into a table, once: what earlier attempts have published is found, what no snapshot needs is deleted.
 use std::collections::BTreeMap;
 
-use icehaul_lake::{Change, Committed, CursorMove, Guard, Lake, TableName, Target};
+use icehaul_lake::{Carry, Change, Committed, CopiedFile, CursorMove, Guard, Lake, TableName, Target};
 
 use super::lanes::{Lanes, Written};
 use crate::{Code, Ctx, Error, Result};
@@ -59,14 +59,35 @@ impl Publisher<'_> {
         written: &Written,
         change: Change,
         cursor: Option<CursorMove>,
-        mut summary: BTreeMap<String, String>,
+        summary: BTreeMap<String, String>,
     ) -> Result<Committed> {
+        let guard = self.guard(written.rows, cursor, summary);
+        let committed = self.lake.commit(target, written.files.clone(), change, &guard).await;
+        self.settled(target, committed.map_err(Error::from)).await
+    }
+
+    /// Publishes copied files as a new table. If that fails for sure, the files go.
+    pub async fn commit_carried(
+        &self,
+        target: &Target,
+        carry: &Carry,
+        copies: &[Option<CopiedFile>],
+        rows: u64,
+        summary: BTreeMap<String, String>,
+    ) -> Result<Committed> {
+        let guard = self.guard(rows, None, summary);
+        let committed = self.lake.commit_carried(target, carry, copies, &guard).await;
+        self.settled(target, committed.map_err(Error::from)).await
+    }
+
+    fn guard(&self, rows: u64, cursor: Option<CursorMove>, mut summary: BTreeMap<String, String>) -> Guard {
         self.ctx.progress.phase("committing");
         summary.insert(summary::EPOCH.into(), self.ctx.epoch.to_string());
-        summary.insert(summary::ROWS.into(), written.rows.to_string());
-        let permission = self.ctx.permission.clone();
-        let guard = Guard { operation: self.operation.clone(), permission, cursor, summary };
-        let committed = self.lake.commit(target, written.files.clone(), change, &guard).await.map_err(Error::from);
+        summary.insert(summary::ROWS.into(), rows.to_string());
+        Guard { operation: self.operation.clone(), permission: self.ctx.permission.clone(), cursor, summary }
+    }
+
+    async fn settled(&self, target: &Target, committed: Result<Committed>) -> Result<Committed> {
         let committed = committed.map_err(|error| match self.ctx.stop.error() {
             Some(stopped) if error.code() == Code::LeaseLost => stopped,
             _ => error,

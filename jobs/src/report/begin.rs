@@ -45,6 +45,7 @@ impl Report {
             schema: SchemaCompared::default(),
             rows: RowsCompared::default(),
             fingerprints: Fingerprints::default(),
+            files: None,
             columns: Vec::new(),
             sample: SampleCompared::default(),
             found: Vec::new(),

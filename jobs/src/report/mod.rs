@@ -4,6 +4,7 @@
 mod batch;
 mod begin;
 mod compare;
+mod files;
 mod pairs;
 mod schema;
 mod store;
@@ -17,6 +18,7 @@ use serde_json::Value;
 pub use batch::{BatchLine, BatchReport};
 pub use begin::limits;
 pub use compare::Comparison;
+pub use files::{FileCompared, FilesCompared};
 pub use pairs::{RowPair, RowsDiffering};
 pub use schema::{ColumnCompared, SchemaCompared, TextsCompared, compare_schemas};
 pub use store::{AnyReport, Store, StoredReport};
@@ -81,6 +83,8 @@ pub struct Report {
     pub rows: RowsCompared,
     /// The fingerprints.
     pub fingerprints: Fingerprints,
+    /// The files and their copies, if they were copied as they are.
+    pub files: Option<FilesCompared>,
     /// Each column's figures on both sides.
     pub columns: Vec<FiguresCompared>,
     /// Whole rows, compared value by value.

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     Error, Kind, Lake, Result, Target, WrittenFile,
+    carry::CarriedManifest,
     catalog::Swap,
     failpoint,
     schema::{Base, Plan},
@@ -35,6 +36,7 @@ pub(crate) async fn commit(
     files: &[WrittenFile],
     change: Change,
     guard: &Guard,
+    carried: &[CarriedManifest],
 ) -> Result<Committed> {
     let (high, low) = Uuid::new_v4().as_u64_pair();
     let snapshot_id = ((high ^ low) >> 1).cast_signed().max(1);
@@ -46,7 +48,9 @@ pub(crate) async fn commit(
         snapshot_id,
         added: added?,
         manifest: None,
-        loose: None,
+        carried,
+        carried_manifests: Vec::new(),
+        loose: Vec::new(),
     };
     let mut commit = Commit { lake, target, files, change, guard, builder, doubtful: Vec::new(), attempt: 0 };
     let outcome = commit.run().await;
@@ -165,7 +169,7 @@ impl Commit<'_> {
     }
 
     async fn won(&mut self, tried: Try) -> Result<Committed> {
-        self.builder.loose = None;
+        self.builder.loose.clear();
         failpoint::hit("commit.after_swap").await?;
         let name = &self.target.spec.name;
         if tried.base.is_none()
@@ -210,7 +214,9 @@ impl Commit<'_> {
             None
         } else {
             let spec = spec_of_files(self.target, &metadata).unwrap_or(&self.target.plan.partition).clone();
-            self.builder.added(&format!("{table}/metadata"), &self.target.file_schema, &spec).await?;
+            let directory = format!("{table}/metadata");
+            self.builder.added(&directory, &self.target.file_schema, &spec).await?;
+            self.builder.carry(&directory).await?;
             let (id, entries) = (plan.schema.schema_id(), self.entries(&properties));
             Some(self.builder.snapshot(&metadata, id, self.change, entries, self.attempt, written).await?)
         };
@@ -276,8 +282,10 @@ impl Commit<'_> {
 
     /// Removes the added files' manifest if no swap that has happened, or may still happen, made it part of the table.
     async fn clean_up(&mut self) {
-        if let Some(path) = self.builder.loose.take().filter(|_| !self.in_doubt()) {
-            self.lake.storage.remove(&path).await;
+        if !self.in_doubt() {
+            for path in std::mem::take(&mut self.builder.loose) {
+                self.lake.storage.remove(&path).await;
+            }
         }
     }
 

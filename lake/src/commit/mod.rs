@@ -12,7 +12,7 @@ use iceberg::spec::{SnapshotRef, TableMetadata};
 pub(crate) use cursor::cursors;
 pub use cursor::{Cursor, CursorMove, Cursors};
 pub(crate) use engine::commit;
-pub(crate) use snapshot::added_paths;
+pub(crate) use snapshot::{added_paths, load_list};
 
 /// The summary entry that names the operation.
 pub(crate) const OPERATION: &str = "icehaul.job-id";

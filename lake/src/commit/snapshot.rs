@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     Error, Kind, Result,
+    carry::CarriedManifest,
     storage::{Storage, failed},
 };
 
@@ -50,7 +51,7 @@ pub(crate) async fn added_paths(snapshot: &Snapshot, metadata: &TableMetadata, i
     Ok(paths)
 }
 
-async fn load_list(snapshot: &Snapshot, metadata: &TableMetadata, io: &FileIO) -> Result<ManifestList> {
+pub(crate) async fn load_list(snapshot: &Snapshot, metadata: &TableMetadata, io: &FileIO) -> Result<ManifestList> {
     let path = snapshot.manifest_list();
     let read = async {
         let content = io.new_input(path)?.read().await?;
@@ -67,8 +68,11 @@ pub(super) struct Builder<'a> {
     pub(super) added: Vec<DataFile>,
     /// The manifest of the added files: written once, for all tries.
     pub(super) manifest: Option<ManifestFile>,
-    /// Where it is, from before it is written until it is part of the table.
-    pub(super) loose: Option<String>,
+    /// Files that are carried over from another table, and their manifests: these too are written once.
+    pub(super) carried: &'a [CarriedManifest],
+    pub(super) carried_manifests: Vec<ManifestFile>,
+    /// Where these manifests are, from before they are written until they are part of the table.
+    pub(super) loose: Vec<String>,
 }
 
 /// What one try has written apart from the added files' manifest.
@@ -84,12 +88,33 @@ impl Builder<'_> {
             return Ok(());
         }
         let path = format!("{metadata}/{}-m0.avro", self.commit);
-        self.loose = Some(path.clone());
+        self.loose.push(path.clone());
         let mut writer = self.writer(&path, schema, spec, ManifestContentType::Data)?;
         for file in &self.added {
             writer.add_file(file.clone(), -1).map_err(|e| failed("write", &path, e))?;
         }
         self.manifest = Some(writer.write_manifest_file().await.map_err(|e| failed("write", &path, e))?);
+        Ok(())
+    }
+
+    /// The manifests of carried files, which keep the sequence numbers that say which deletes apply to them.
+    pub(super) async fn carry(&mut self, metadata: &str) -> Result<()> {
+        if !self.carried_manifests.is_empty() {
+            return Ok(());
+        }
+        let mut written = Vec::with_capacity(self.carried.len());
+        for (index, carried) in self.carried.iter().enumerate() {
+            let path = format!("{metadata}/{}-c{index}.avro", self.commit);
+            self.loose.push(path.clone());
+            let mut writer = self.writer(&path, &carried.schema, &carried.spec, carried.content)?;
+            for (file, sequence, of_file) in &carried.files {
+                writer
+                    .add_existing_file(file.clone(), self.snapshot_id, *sequence, Some(*of_file))
+                    .map_err(|e| failed("write", &path, e))?;
+            }
+            written.push(writer.write_manifest_file().await.map_err(|e| failed("write", &path, e))?);
+        }
+        self.carried_manifests = written;
         Ok(())
     }
 
@@ -108,8 +133,11 @@ impl Builder<'_> {
             self.manifest.as_ref().map_or_else(|| metadata.default_partition_spec_id(), |m| m.partition_spec_id);
         let mut partitions = summary::partitions(self.added.iter().map(|file| (spec_id, file)));
         let directory = format!("{}/metadata", metadata.location());
-        let mut manifests: Vec<_> = self.manifest.iter().cloned().collect();
+        let carried = || self.carried.iter().flat_map(CarriedManifest::placed);
+        partitions.extend(summary::partitions(carried()));
+        let mut manifests: Vec<_> = self.manifest.iter().chain(&self.carried_manifests).cloned().collect();
         let (mut kept, mut removed) = (held.counts, Counts::default());
+        carried().for_each(|(_, file)| kept.add(file));
         if change == Change::Overwrite {
             kept = Counts::default();
             for (index, manifest) in held.manifests.iter().enumerate() {

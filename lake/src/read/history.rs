@@ -70,7 +70,11 @@ impl Table {
         Ok(self.resolve(at)?.schema)
     }
 
-    /// The snapshot that `at` means; `None` for a table without one.
+    pub(crate) fn snapshot(&self, at: At) -> Result<Option<SnapshotRef>> {
+        Ok(self.resolve(at)?.snapshot)
+    }
+
+    /// The id of the snapshot that `at` means; `None` for a table without one.
     ///
     /// # Errors
     /// [`Kind::SnapshotNotFound`].

@@ -19,6 +19,7 @@ use crate::{Batches, Result, TableName};
 
 pub use history::{At, SnapshotInfo};
 pub use plan::FileInfo;
+pub(crate) use plan::inside;
 
 /// Rows per batch where nothing else is asked for.
 const BATCH_ROWS: usize = 8192;
@@ -69,6 +70,10 @@ impl Table {
     /// [`crate::Kind::SnapshotNotFound`], [`crate::Kind::UnsupportedFeature`].
     pub fn schema_at(&self, at: At) -> Result<SchemaRef> {
         Ok(Arc::new(arrow::schema(&self.resolve(at)?.schema)?))
+    }
+
+    pub(crate) fn io(&self) -> &iceberg::io::FileIO {
+        self.inner.file_io()
     }
 
     /// Where its metadata lies.

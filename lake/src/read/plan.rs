@@ -197,7 +197,7 @@ fn scanned_columns(schema: &Schema, output: &[usize], filter: Option<&Predicate>
 }
 
 /// Whether a file lies in a table. Metadata may come from elsewhere and name any path.
-fn inside(location: &str) -> impl Fn(&str) -> bool + Send + 'static {
+pub(crate) fn inside(location: &str) -> impl Fn(&str) -> bool + Send + 'static {
     let location = format!("{}/", plain_path(location).trim_end_matches('/'));
     move |path| plain_path(path).starts_with(&location) && !path.split('/').any(|part| part == "..")
 }

@@ -18,6 +18,7 @@ use iceberg::{
 };
 use parquet::arrow::ArrowWriter;
 
+mod carried;
 mod evolved;
 
 use super::{At, Scan, Table};

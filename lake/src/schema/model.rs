@@ -2,8 +2,10 @@
 use std::collections::HashMap;
 
 use iceberg::spec::{
-    PartitionSpec, SchemaRef, SortOrder, TableProperties, Transform, UnboundPartitionField, UnboundPartitionSpec,
+    FormatVersion, PartitionSpec, SchemaRef, SortOrder, TableMetadata, TableProperties, Transform,
+    UnboundPartitionField, UnboundPartitionSpec,
 };
+use uuid::Uuid;
 
 use crate::{At, Error, Kind, Result, Table};
 
@@ -27,6 +29,8 @@ pub struct Model {
     pub(super) partition: UnboundPartitionSpec,
     pub(super) order: SortOrder,
     pub(super) properties: HashMap<String, String>,
+    /// The new table as it is to be, with the ids of columns and specs that the files know.
+    pub(super) exact: Option<TableMetadata>,
     left_out: Vec<String>,
 }
 
@@ -56,10 +60,49 @@ impl Table {
             partition: partition(self, metadata.default_partition_spec(), &schema)?,
             order: if sortable { order.as_ref().clone() } else { SortOrder::unsorted_order() },
             properties: kept.into_iter().collect(),
+            exact: None,
             left_out,
             schema,
         })
     }
+
+    /// The same for a table into which this one's files are carried as they are: the ids of columns, specs and sort orders
+    /// stay, and so does a name mapping.
+    ///
+    /// # Errors
+    /// As `model`.
+    pub fn exact_model(&self, at: At) -> Result<Model> {
+        let mut model = self.model(at)?;
+        let mapping = "schema.name-mapping.default";
+        if let Some(names) = self.metadata().properties().get(mapping) {
+            model.properties.insert(mapping.to_owned(), names.clone());
+            model.left_out.retain(|name| name != mapping);
+        }
+        let broken = |cause: String| {
+            let message = format!("the metadata of table {} cannot be carried over", self.name());
+            Error::new(Kind::UnsupportedFeature, message).caused_by(cause)
+        };
+        model.exact = Some(exact(self.metadata(), &model).map_err(broken)?);
+        Ok(model)
+    }
+}
+
+/// A table's metadata without its history, under a new id.
+fn exact(metadata: &TableMetadata, model: &Model) -> Result<TableMetadata, String> {
+    let upgraded = metadata.clone().into_builder(None).upgrade_format_version(FormatVersion::V2);
+    let upgraded = upgraded.and_then(|builder| builder.build()).map_err(|e| e.to_string())?.metadata;
+    let mut json = serde_json::to_value(&upgraded).map_err(|e| e.to_string())?;
+    json["table-uuid"] = Uuid::now_v7().to_string().into();
+    json["current-schema-id"] = model.schema.schema_id().into();
+    json["properties"] = serde_json::json!(model.properties);
+    for history in ["snapshots", "snapshot-log", "metadata-log", "statistics", "partition-statistics"] {
+        json[history] = serde_json::json!([]);
+    }
+    json["refs"] = serde_json::json!({});
+    if let Some(fields) = json.as_object_mut() {
+        fields.remove("current-snapshot-id");
+    }
+    serde_json::from_value(json).map_err(|e| e.to_string())
 }
 
 /// The partition fields whose columns the schema has, without those that were dropped (`void`).

@@ -35,6 +35,10 @@ pub(crate) fn plan(table: Option<&TableMetadata>, spec: &TableSpec, location: &s
 }
 
 fn new(spec: &TableSpec, location: &str) -> Result<Plan> {
+    if let Some(exact) = spec.model.as_ref().and_then(|model| model.exact.as_ref()) {
+        let built = exact.clone().into_builder(None).set_location(location.to_owned()).build();
+        return Ok(created(built.map_err(|e| broken(spec, e))?.metadata));
+    }
     let schema = match &spec.model {
         Some(model) => model.schema.as_ref().clone(),
         None => fresh_schema(spec)?,
@@ -54,12 +58,16 @@ fn new(spec: &TableSpec, location: &str) -> Result<Plan> {
             .and_then(TableMetadataBuilder::build)
             .map_err(|e| broken(spec, e))?
             .metadata;
-    Ok(Plan {
+    Ok(created(metadata))
+}
+
+fn created(metadata: TableMetadata) -> Plan {
+    Plan {
         schema: metadata.current_schema().clone(),
         evolves: false,
         partition: metadata.default_partition_spec().clone(),
         creates: Some(metadata),
-    })
+    }
 }
 
 fn fresh_schema(spec: &TableSpec) -> Result<Schema> {

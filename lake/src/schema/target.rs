@@ -51,6 +51,11 @@ impl Target {
         self.base.as_ref().map(|base| base.metadata.as_ref()).or(self.plan.creates.as_ref())
     }
 
+    /// The directory of the table's data files.
+    pub(crate) fn data(&self) -> &str {
+        &self.layout.data
+    }
+
     /// Whether the table exists already.
     #[must_use]
     pub fn exists(&self) -> bool {

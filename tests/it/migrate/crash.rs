@@ -91,6 +91,29 @@ async fn a_worker_that_dies_at_any_step_leaves_one_commit_and_a_whole_report() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_files_that_dies_leaves_one_commit_too() {
+    let cluster = Cluster::start().await;
+    for (n, step) in ["migrate.copied", "commit.before_swap", "commit.after_swap"].iter().enumerate() {
+        let table = format!("f{n}");
+        let mut doomed = cluster.worker(&format!("{step}=exit")).await;
+        let body = request("raw.orders", &format!("kept.{table}"), json!({"copy": "files"}));
+        let id = cluster.icehaul.submit_to("/migrate", &body).await;
+        assert!(!doomed.ended().await.success(), "{step} was not reached");
+        let heir = cluster.worker("").await;
+        let job = cluster.icehaul.ended(&id).await;
+        assert_eq!((&job["status"], &job["attempt"]), (&json!("succeeded"), &json!(2)), "{step}: {job:#}");
+        let (_, metadata) = cluster.icehaul.get(&format!("/tables/kept/{table}/metadata")).await;
+        assert_eq!((&metadata["snapshots"], &metadata["row_count"]), (&json!(1), &json!(ROWS)), "{metadata:#}");
+        let files = files_below(&cluster.data.path().join("warehouse/kept").join(&table));
+        let parquet = files.iter().filter(|file| file.ends_with(".parquet")).count();
+        assert_eq!(Some(parquet as u64), metadata["files"].as_u64(), "{files:#?}");
+        let (_, report) = cluster.icehaul.get(&format!("/migrations/{id}/report")).await;
+        assert_eq!((&report["files"]["matches"], &report["transfer"]["published"]), (&json!(true), &json!(true)));
+        drop(heir);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_sleeps_through_its_lease_publishes_nothing_when_it_wakes() {
     for step in ["migrate.copied", "commit.permitted"] {
         let cluster = Cluster::start().await;

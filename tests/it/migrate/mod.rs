@@ -2,6 +2,7 @@
 //! implementations as judges.
 mod batch;
 mod crash;
+mod files;
 mod modes;
 mod planted;
 mod report;

@@ -51,7 +51,7 @@ async fn what_cannot_be_migrated_is_refused_by_name() {
     };
     let (status, told) = refusal(&request("raw.a", "raw.a", json!({}))).await;
     assert_eq!((status, told), (StatusCode::UNPROCESSABLE_ENTITY, vec!["dest_table same_table".to_owned()]));
-    let wrong = json!({"mode": "upend", "partition_by": ["week(id)"], "dest_catalog": "nowhere", "sample_rows": 101, "copy": "files"});
+    let wrong = json!({"mode": "upend", "partition_by": ["week(id)"], "dest_catalog": "nowhere", "sample_rows": 101, "copy": "moon"});
     let (_, told) = refusal(&request("raw.a", "kept.a-b", wrong)).await;
     for fault in ["mode invalid_field", "sample_rows invalid_field", "copy invalid_field"] {
         assert!(told.contains(&fault.to_owned()), "{fault}: {told:?}");

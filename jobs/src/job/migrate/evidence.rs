@@ -12,8 +12,8 @@ use crate::{
     Error, Result,
     job::{lanes::Written, state_of},
     report::{
-        Comparison, Phase, Report, RowsCompared, RowsDiffering, SchemaCompared, TableState, TextsCompared, Transfer,
-        Verdict, compare_schemas, limits,
+        Comparison, FilesCompared, Phase, Report, RowsCompared, RowsDiffering, SchemaCompared, TableState,
+        TextsCompared, Transfer, Verdict, compare_schemas, limits,
     },
     spec::Task,
 };
@@ -54,7 +54,7 @@ impl Evidence {
         };
         report.transfer = Some(Transfer {
             mode: mode.as_str().to_owned(),
-            copy: "rows".to_owned(),
+            copy: migration.request.manner.copy.as_str().to_owned(),
             rows: 0,
             created: before.is_none(),
             published: false,
@@ -109,6 +109,32 @@ impl Evidence {
         self.report.not_checked = self.not_checked();
     }
 
+    /// Takes the files that were compared.
+    pub fn files(&mut self, files: FilesCompared, rows: u64) {
+        let report = &mut self.report;
+        (report.destination.files, report.destination.bytes) = (files.files, files.bytes);
+        if let Some(transfer) = &mut report.transfer {
+            transfer.rows = rows;
+        }
+        report.rows = RowsCompared { source: rows, destination: None };
+        report.found = files.differences();
+        report.verdict = match files.matches {
+            Some(true) => Verdict::Match,
+            Some(false) => Verdict::Mismatch,
+            None => Verdict::NotCompared,
+        };
+        report.not_checked = vec![
+            "Values: the copies are compared byte by byte with their sources, nothing is decoded.".to_owned(),
+            "Earlier snapshots of the source: only the files of the one named here were copied.".to_owned(),
+        ];
+        if files.rewritten > 0 {
+            let text = "Files with places of deleted rows against their sources: they name files, so they were written anew, and \
+                        are compared with what was written.";
+            report.not_checked.push(text.to_owned());
+        }
+        report.files = Some(files);
+    }
+
     /// Takes the rows that differ.
     pub fn differing(&mut self, rows: RowsDiffering) {
         self.report.found.extend(rows.first());
@@ -124,7 +150,15 @@ impl Evidence {
     pub fn report(&self) -> Report {
         let report = &self.report;
         let rows = report.rows.source;
+        let files = report.files.as_ref().map_or(0, |files| files.files);
         let summary = match report.verdict {
+            Verdict::Match if report.files.is_some() => format!(
+                "{files} files with {rows} rows were copied as they are; each copy was read back and has the SHA-256 of what \
+                 was read"
+            ),
+            _ if report.files.is_some() => {
+                format!("{files} files with {rows} rows were copied and not read back (`validate` was false)")
+            }
             Verdict::Match => format!(
                 "{rows} rows were copied; the files that were published hold exactly what was read: row counts, \
                  fingerprints and the figures of all {} columns are equal",

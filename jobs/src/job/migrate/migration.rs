@@ -1,5 +1,5 @@
 //! One attempt at one table.
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::Utc;
 use futures::TryStreamExt;
@@ -10,8 +10,9 @@ use icehaul_lake::{
 use serde_json::json;
 
 use super::{
-    MigrateMode, MigrateTable,
+    CopyMode, MigrateMode, MigrateTable,
     evidence::{Evidence, Proof, Stopwatch},
+    files::{Copies, Tasks},
 };
 use crate::{
     Code, Ctx, Error, Result,
@@ -33,6 +34,21 @@ pub(super) struct Migration<'a> {
     pub ctx: &'a Ctx,
     source_lake: &'a Lake,
     publisher: Publisher<'a>,
+}
+
+/// What was copied and waits for its commit.
+enum Cargo {
+    Rows(Written),
+    Files(Copies),
+}
+
+impl Cargo {
+    const fn rows(&self) -> u64 {
+        match self {
+            Self::Rows(written) => written.rows,
+            Self::Files(copies) => copies.rows,
+        }
+    }
 }
 
 /// The source, pinned.
@@ -61,24 +77,37 @@ impl<'a> Migration<'a> {
         let source = self.ctx.stop.or(self.pin()).await?;
         let before = self.destination().await?;
         self.check(&source, before.as_ref())?;
-        let model = source.table.model(source.at)?;
-        let target = self.publisher.lake.prepare(self.table_spec(&source, &model)?).await?;
+        let files = self.request.manner.copy == CopyMode::Files;
+        let carry = match files {
+            true => Some((Arc::new(source.table.carry(source.at).await?), source.table.count(source.at).await?)),
+            false => None,
+        };
+        let model = if files { source.table.exact_model(source.at)? } else { source.table.model(source.at)? };
+        let target = Arc::new(self.publisher.lake.prepare(self.table_spec(&source, &model)?).await?);
         let mut evidence = Evidence::new(self, &source, &target, &model, before.as_ref())?;
-        let mut lanes = Lanes::new();
+        let (mut lanes, mut copying, mut hashing) = (Lanes::new(), Tasks::new(), Tasks::new());
         let work = async {
             watch.next("copying", None);
-            let written = self.copy(&source, &target, &mut lanes).await?;
+            let cargo = match &carry {
+                Some((carry, rows)) => Cargo::Files(self.copy_files(carry, &target, *rows, &mut copying).await?),
+                None => Cargo::Rows(self.copy(&source, &target, &mut lanes).await?),
+            };
             failpoint::hit("migrate.copied").await?;
-            watch.next("verifying", Some(written.rows));
-            self.prove(&source, &target, &written, &mut evidence).await?;
+            watch.next("verifying", Some(cargo.rows()));
+            match &cargo {
+                Cargo::Rows(written) => self.prove(&source, &target, written, &mut evidence).await?,
+                Cargo::Files(copies) => self.prove_files(copies, &target, &mut evidence, &mut hashing).await?,
+            }
             watch.next("committing", Some(evidence.rows_compared()));
             evidence.phases(&watch);
             self.store().keep_pending(&evidence.report()).await?;
-            Ok(written)
+            Ok(cargo)
         };
         let outcome = self.ctx.stop.or(work).await;
-        let written = match self.publisher.or_discard(outcome, &mut lanes, &target).await {
-            Ok(written) => written,
+        copying.shutdown().await;
+        hashing.shutdown().await;
+        let cargo = match self.publisher.or_discard(outcome, &mut lanes, &target).await {
+            Ok(cargo) => cargo,
             Err(error) => {
                 if error.code() == Code::VerificationFailed {
                     evidence.phases(&watch);
@@ -87,8 +116,15 @@ impl<'a> Migration<'a> {
                 return Err(error);
             }
         };
-        let entries = self.summary(&source, &written, &target);
-        let committed = match self.publisher.commit(&target, &written, self.change(), None, entries).await {
+        let entries = self.summary(&source, &cargo, &target);
+        let committed = match &cargo {
+            Cargo::Rows(written) => self.publisher.commit(&target, written, self.change(), None, entries).await,
+            Cargo::Files(copies) => {
+                let Copies { carry, files, rows } = copies;
+                self.publisher.commit_carried(&target, carry, files, *rows, entries).await
+            }
+        };
+        let committed = match committed {
             Ok(committed) => committed,
             Err(error) => {
                 if error.code() != Code::CatalogUnavailable {
@@ -222,7 +258,7 @@ impl<'a> Migration<'a> {
         }
     }
 
-    fn summary(&self, source: &Pinned, written: &Written, target: &Target) -> BTreeMap<String, String> {
+    fn summary(&self, source: &Pinned, cargo: &Cargo, target: &Target) -> BTreeMap<String, String> {
         let names: Vec<_> = target.columns().into_iter().map(|column| column.name).collect();
         let mut entries = BTreeMap::from([
             (summary::SOURCE.into(), self.source_name()),
@@ -231,7 +267,9 @@ impl<'a> Migration<'a> {
         if let At::Snapshot(id) = source.at {
             entries.insert(summary::SOURCE_SNAPSHOT.into(), id.to_string());
         }
-        if let Some(fingerprint) = written.fingerprint() {
+        if let Cargo::Rows(written) = cargo
+            && let Some(fingerprint) = written.fingerprint()
+        {
             entries.insert(summary::FINGERPRINT.into(), fingerprint);
         }
         entries
@@ -248,6 +286,11 @@ impl<'a> Migration<'a> {
 
     pub fn dest_catalog(&self) -> &str {
         self.request.dest_catalog.as_deref().unwrap_or(self.ctx.lakes.default_name())
+    }
+
+    /// The folder of this attempt's files.
+    pub fn prefix(&self) -> String {
+        self.publisher.prefix()
     }
 
     pub fn operation(&self) -> &str {

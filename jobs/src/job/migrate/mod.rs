@@ -1,5 +1,6 @@
 //! Tables into other tables: pinned, copied, compared, and only then published.
 mod evidence;
+mod files;
 mod migration;
 mod request;
 mod result;
@@ -7,8 +8,8 @@ mod result;
 use serde_json::Value;
 
 pub(super) use request::Manner;
-use request::MigrateMode;
 pub use request::MigrateTable;
+use request::{CopyMode, MigrateMode};
 
 use crate::{
     Ctx, FieldError, Result,

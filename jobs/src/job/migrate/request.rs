@@ -105,6 +105,19 @@ pub enum CopyMode {
     /// They are read and written anew: deletes applied, small files put together.
     #[default]
     Rows,
+    /// The files are copied byte for byte, delete files too, under new names: nothing is decoded. Only into a new table.
+    Files,
+}
+
+impl CopyMode {
+    /// The spelling of requests.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rows => "rows",
+            Self::Files => "files",
+        }
+    }
 }
 
 impl Manner {
@@ -115,6 +128,24 @@ impl Manner {
             if let Err(e) = text.parse::<PartitionField>() {
                 let (field, detail) = (format!("partition_by.{n}"), e.message().into());
                 wrong.push(FieldError { field, code: Code::InvalidPartition, detail });
+            }
+        }
+        if self.copy == CopyMode::Files {
+            let given = [
+                (
+                    "mode",
+                    self.mode != MigrateMode::Create,
+                    "`files` makes a new table: it goes with `mode` `create` only",
+                ),
+                (
+                    "partition_by",
+                    !self.partition_by.is_empty(),
+                    "files keep their partitions: goes with `copy` `rows` only",
+                ),
+                ("compression", self.compression.is_some(), "files stay as they are: goes with `copy` `rows` only"),
+            ];
+            for (field, _, detail) in given.into_iter().filter(|(_, given, _)| *given) {
+                wrong.push(FieldError { field: field.into(), code: Code::ConflictingFields, detail: detail.into() });
             }
         }
         if self.sample_rows.is_some_and(|rows| rows > MOST_SAMPLED) {
