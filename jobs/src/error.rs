@@ -173,6 +173,7 @@ codes! {
     SourceFileMissing      "source_file_missing"      500 Retry::Never,   "A file that the table names is missing";
     InvalidQuery           "invalid_query"            422 Retry::Never,   "The SQL is wrong";
     ReportNotFound         "report_not_found"         404 Retry::Never,   "There is no report of this migration";
+    SourceRewritten        "source_rewritten"         409 Retry::Never,   "Rows of the source were deleted or replaced since the last migration";
     VerificationFailed     "verification_failed"      409 Retry::Never,   "What was written is not what was read";
 }
 
@@ -303,6 +304,7 @@ impl From<icehaul_lake::Error> for Error {
             Kind::NullInRequired => Code::NullInRequired,
             Kind::InvalidPartition => Code::InvalidPartition,
             Kind::UnsupportedFeature => Code::UnsupportedFeature,
+            Kind::SourceRewritten => Code::SourceRewritten,
             Kind::CursorMoved => Code::CursorMoved,
             Kind::CommitConflict => Code::CommitConflict,
             Kind::GuardRefused => Code::LeaseLost,

@@ -87,7 +87,7 @@ def show(uri, name, catalog="default"):
         "identifiers": sorted(names[i] for i in table.schema().identifier_field_ids),
         "partitioning": [[names[f.source_id], str(f.transform), f.name] for f in table.spec().fields],
         "order": [[names[f.source_id], str(f.transform), f.direction.value, f.null_order.value] for f in table.sort_order().fields],
-        "properties": {k: v for k, v in table.properties.items() if not k.startswith("commit.retry.")},
+        "properties": {k: v for k, v in table.properties.items() if not k.startswith(("commit.retry.", "icehaul."))},
         "rows": table.scan().to_arrow().num_rows,
         "snapshots": len(table.snapshots()),
     }

@@ -72,10 +72,10 @@ impl Publisher<'_> {
         target: &Target,
         carry: &Carry,
         copies: &[Option<CopiedFile>],
-        rows: u64,
+        (rows, cursor): (u64, Option<CursorMove>),
         summary: BTreeMap<String, String>,
     ) -> Result<Committed> {
-        let guard = self.guard(rows, None, summary);
+        let guard = self.guard(rows, cursor, summary);
         let committed = self.lake.commit_carried(target, carry, copies, &guard).await;
         self.settled(target, committed.map_err(Error::from)).await
     }

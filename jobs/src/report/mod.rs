@@ -141,6 +141,8 @@ pub struct TableState {
     pub snapshot_at: Option<DateTime<Utc>>,
     /// The snapshot that was current before; null for a new table.
     pub snapshot_before: Option<String>,
+    /// Only what was added after this snapshot was read; null if all of it was.
+    pub since: Option<String>,
     /// The data files that were read or written.
     pub files: u64,
     /// Their size in bytes.

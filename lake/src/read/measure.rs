@@ -61,7 +61,15 @@ impl Table {
     /// # Errors
     /// As `scan`.
     pub async fn data_files(&self, at: At) -> Result<BoxStream<'static, Result<FileInfo>>> {
-        let plan = self.plan(&Scan { at, columns: Some(Vec::new()), ..Scan::default() }).await?;
+        self.data_files_since(at, None).await
+    }
+
+    /// The live data files that were added after a snapshot, found as they are taken.
+    ///
+    /// # Errors
+    /// As `scan`; [`crate::Kind::SourceRewritten`] if files were not only added.
+    pub async fn data_files_since(&self, at: At, since: Option<i64>) -> Result<BoxStream<'static, Result<FileInfo>>> {
+        let plan = self.plan(&Scan { at, since, columns: Some(Vec::new()), ..Scan::default() }).await?;
         let files = plan.tasks.map_ok(|task| FileInfo {
             rows: task.record_count.unwrap_or_default(),
             bytes: task.file_size_in_bytes,

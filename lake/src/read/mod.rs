@@ -8,6 +8,7 @@ mod measure;
 mod plan;
 mod rows;
 mod shape;
+mod since;
 #[cfg(test)]
 mod tests;
 
@@ -35,6 +36,8 @@ pub struct Scan {
     pub filter: Option<iceberg::expr::Predicate>,
     /// Rows per batch; 8,192 if `None`.
     pub batch_size: Option<usize>,
+    /// Only rows of files that were added after this snapshot.
+    pub since: Option<i64>,
 }
 
 /// A loaded table. A value: it does not change when the table does.

@@ -62,10 +62,16 @@ impl Table {
             keep: output.len(),
         });
         let constants = self.partition_constants()?;
+        let known = self.known_since(scan.since, &state).await?;
         let allowed = inside(self.metadata().location());
         let name = self.name.clone();
         let schema = state.schema.clone();
-        let tasks = self.tasks(&state, filter.pushed).await?.map(move |task| {
+        let tasks = self.tasks(&state, filter.pushed).await?;
+        let fresh = move |task: &Result<FileScanTask>| {
+            let known = task.as_ref().is_ok_and(|task| known.contains(&task.data_file_path));
+            futures::future::ready(!known)
+        };
+        let tasks = tasks.filter(fresh).map(move |task| {
             let task = task?;
             if task.data_file_format != DataFileFormat::Parquet {
                 return Err(unsupported(&name, &format!("a data file in {}", task.data_file_format)));

@@ -105,6 +105,7 @@ impl TableProvider for LakeTable {
             columns: Some(schema.fields().iter().map(|field| field.name().clone()).collect()),
             filter: filters.iter().filter_map(|filter| self.pushed(filter)).reduce(Predicate::and),
             batch_size: Some(session.config().batch_size()),
+            since: None,
         };
         let streams = session.config().target_partitions();
         let rounds = Arc::new(Rounds { table: self.table.clone(), scan, streams, started: Mutex::default() });

@@ -97,3 +97,48 @@ async fn callers_of_the_older_systems_find_their_keys() {
     );
     assert_eq!(accepted["table"], "production.customers");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_the_source_has_gained_is_copied() {
+    let stand = Stand::new().await;
+    let rows = |first: u32, last: u32| {
+        format!("select g::int as id, 'n' || g as name from generate_series({first}, {last}) g")
+    };
+    stand.load("t", &rows(1, 300)).await;
+    let incremental = request("raw.t", "kept.t", json!({"mode": "incremental"}));
+    let first = stand.icehaul.done("/migrate", &incremental).await;
+    assert_eq!((&first["rows_migrated"], &first["checksum_match"]), (&json!(300), &json!(true)), "{first:#}");
+    let nothing = stand.icehaul.done("/migrate", &incremental).await;
+    assert_eq!((&nothing["rows_migrated"], &nothing["snapshot_id"]), (&json!(0), &first["snapshot_id"]), "{nothing:#}");
+    stand.load("t", &rows(301, 400)).await;
+    stand.load("t", &rows(401, 450)).await;
+    // Two at the same time: what one has brought, the other does not bring again.
+    let (a, b) =
+        tokio::join!(stand.icehaul.done("/migrate", &incremental), stand.icehaul.done("/migrate", &incremental));
+    let brought = [&a, &b].map(|result| result["rows_migrated"].as_u64().unwrap_or_default());
+    assert_eq!(brought.iter().sum::<u64>(), 150, "{a:#} {b:#}");
+    let got = stand.icehaul.rows("select count(*), count(distinct id) from kept.t").await;
+    assert_eq!(got, [json!([450, 450])]);
+    assert_eq!(stand.fingerprint("kept.t", "default").await, stand.fingerprint("raw.t", "default").await);
+    let brought = if a["rows_migrated"] == 150 { &a } else { &b };
+    let report = stand.report(&brought["migration_id"]).await;
+    assert_eq!((&report["source"]["since"], &report["rows"]["source"]), (&first["source_snapshot"], &json!(150)));
+
+    // Rows that were replaced are not rows that were gained.
+    let mut replaced = crate::connection(&stand.database);
+    for (name, value) in
+        [("query", rows(1, 10).as_str()), ("table_name", "t"), ("namespace", "raw"), ("mode", "overwrite")]
+    {
+        replaced[name] = value.into();
+    }
+    replaced["lineage"] = false.into();
+    stand.icehaul.loaded(&replaced).await;
+    let refused = stand.icehaul.run("/migrate", &incremental).await;
+    assert_eq!(refused["error"]["code"], "source_rewritten", "{refused:#}");
+    stand.icehaul.done("/migrate", &request("raw.t", "kept.t", json!({"mode": "overwrite"}))).await;
+    stand.load("t", &rows(11, 15)).await;
+    assert_eq!(stand.icehaul.done("/migrate", &incremental).await["rows_migrated"], 5);
+    stand.load("other", &rows(1, 5)).await;
+    let unknown = stand.icehaul.run("/migrate", &request("raw.other", "kept.t", json!({"mode": "incremental"}))).await;
+    assert_eq!(unknown["error"]["code"], "cursor_unknown", "{unknown:#}");
+}

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How soon a batch looks again: the longer nothing has happened, the later.
-const LOOKS: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+const LOOKS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
 pub(super) async fn run(request: &MigrateBatch, ctx: &Ctx) -> Result<Value> {
     ctx.progress.phase("planning");

@@ -52,6 +52,7 @@ impl Evidence {
             snapshot_before: before.and_then(|t| t.metadata().current_snapshot_id()).map(|id| id.to_string()),
             ..TableState::default()
         };
+        report.source.since = source.since.map(|id| id.to_string());
         report.transfer = Some(Transfer {
             mode: mode.as_str().to_owned(),
             copy: migration.request.manner.copy.as_str().to_owned(),
@@ -192,7 +193,8 @@ impl Evidence {
         } else {
             all.extend(limits());
         }
-        if self.mode == MigrateMode::Append && self.report.destination.snapshot_before.is_some() {
+        let adds = matches!(self.mode, MigrateMode::Append | MigrateMode::Incremental);
+        if adds && self.report.destination.snapshot_before.is_some() {
             all.push(
                 "The rows that were in the destination before: the comparison is of the rows that were added.".into(),
             );

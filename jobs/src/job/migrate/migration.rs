@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use chrono::Utc;
 use futures::TryStreamExt;
 use icehaul_lake::{
-    At, Batches, Change, Committed, Lake, Model, Scan, Table, TableSpec, Target, failpoint,
+    At, Batches, Change, Committed, Cursor, CursorMove, Lake, Model, Scan, Table, TableSpec, Target, failpoint,
     measure::{By, Depth, Measurer, Rows, differences},
 };
 use serde_json::json;
@@ -55,9 +55,24 @@ impl Cargo {
 pub(super) struct Pinned {
     pub table: Table,
     pub at: At,
+    /// Only what was added after this snapshot is meant.
+    pub since: Option<i64>,
     pub files: u64,
     pub bytes: u64,
     pub rows: u64,
+}
+
+impl Pinned {
+    /// Counts what is meant.
+    async fn measure(&mut self) -> Result<()> {
+        let mut files = self.table.data_files_since(self.at, self.since).await?;
+        while let Some(file) = files.try_next().await? {
+            self.files += 1;
+            self.bytes += file.bytes;
+            self.rows += file.rows;
+        }
+        Ok(())
+    }
 }
 
 impl<'a> Migration<'a> {
@@ -74,9 +89,15 @@ impl<'a> Migration<'a> {
         }
         self.ctx.progress.phase("planning");
         let mut watch = Stopwatch::start("planning");
-        let source = self.ctx.stop.or(self.pin()).await?;
+        let mut source = self.ctx.stop.or(self.pin()).await?;
         let before = self.destination().await?;
         self.check(&source, before.as_ref())?;
+        let step = self.step(&source).await?;
+        if self.request.manner.mode == MigrateMode::Incremental {
+            source.since = step.from.as_ref().and_then(|from| from.value.parse().ok());
+        }
+        self.ctx.stop.or(source.measure()).await?;
+        let step = matches!(source.at, At::Snapshot(_)).then_some(step);
         let files = self.request.manner.copy == CopyMode::Files;
         let carry = match files {
             true => Some((Arc::new(source.table.carry(source.at).await?), source.table.count(source.at).await?)),
@@ -118,10 +139,10 @@ impl<'a> Migration<'a> {
         };
         let entries = self.summary(&source, &cargo, &target);
         let committed = match &cargo {
-            Cargo::Rows(written) => self.publisher.commit(&target, written, self.change(), None, entries).await,
+            Cargo::Rows(written) => self.publisher.commit(&target, written, self.change(), step, entries).await,
             Cargo::Files(copies) => {
                 let Copies { carry, files, rows } = copies;
-                self.publisher.commit_carried(&target, carry, files, *rows, entries).await
+                self.publisher.commit_carried(&target, carry, files, (*rows, step), entries).await
             }
         };
         let committed = match committed {
@@ -153,14 +174,7 @@ impl<'a> Migration<'a> {
             Some(at) => at,
             None => table.snapshot_id(At::Current)?.map_or(At::Current, At::Snapshot),
         };
-        let mut files = table.data_files(at).await?;
-        let mut pinned = Pinned { table, at, files: 0, bytes: 0, rows: 0 };
-        while let Some(file) = files.try_next().await? {
-            pinned.files += 1;
-            pinned.bytes += file.bytes;
-            pinned.rows += file.rows;
-        }
-        Ok(pinned)
+        Ok(Pinned { table, at, since: None, files: 0, bytes: 0, rows: 0 })
     }
 
     /// The destination as it is, if it is there.
@@ -211,7 +225,7 @@ impl<'a> Migration<'a> {
     async fn copy(&self, source: &Pinned, target: &Target, lanes: &mut Lanes) -> Result<Written> {
         self.ctx.progress.planned(source.files, Some(source.rows));
         self.ctx.progress.phase("copying");
-        let scan = Scan { at: source.at, ..Scan::default() };
+        let scan = Scan { at: source.at, since: source.since, ..Scan::default() };
         let streams = source.table.scan_parallel(scan, self.ctx.limits.parallelism.max(1)).await?;
         for (lane, batches) in streams.into_iter().enumerate() {
             let writer = target.writer(&self.publisher.prefix(), lane).await?;
@@ -250,11 +264,29 @@ impl<'a> Migration<'a> {
         Err(Error::new(Code::VerificationFailed, message))
     }
 
+    /// How far the destination has been migrated from the source, and how far it is with this migration: kept with the rows,
+    /// so that it moves exactly when they come.
+    async fn step(&self, source: &Pinned) -> Result<CursorMove> {
+        let name = format!("iceberg:{}", source.table.metadata().uuid());
+        let (mut cursors, has_rows) = self.publisher.lake.cursors(&self.publisher.table).await?;
+        let from = cursors.remove(&name);
+        if from.is_none() && has_rows && self.request.manner.mode == MigrateMode::Incremental {
+            let message = "the destination has rows, but none that are known to come from this source: migrate once with \
+                           `mode` `overwrite`";
+            return Err(Error::field("mode", Code::CursorUnknown, message));
+        }
+        let value = match source.at {
+            At::Snapshot(id) => id.to_string(),
+            At::Current | At::Timestamp(_) => String::new(),
+        };
+        Ok(CursorMove { source: name, from, to: Cursor { column: "snapshot".to_owned(), value } })
+    }
+
     fn change(&self) -> Change {
         match self.request.manner.mode {
             MigrateMode::Create => Change::Create,
             MigrateMode::Overwrite => Change::Overwrite,
-            MigrateMode::Append => Change::Append,
+            MigrateMode::Append | MigrateMode::Incremental => Change::Append,
         }
     }
 
@@ -328,7 +360,8 @@ impl<'a> Migration<'a> {
 
     /// The command that repeats the comparison; rows that were in the destination before are not told apart from the others.
     fn verify_again(&self, report: &Report) -> Option<String> {
-        let others = self.request.manner.mode == MigrateMode::Append && report.destination.snapshot_before.is_some();
+        let adds = matches!(self.request.manner.mode, MigrateMode::Append | MigrateMode::Incremental);
+        let others = adds && report.destination.snapshot_before.is_some();
         (!others).then(|| report.command())
     }
 

@@ -84,6 +84,9 @@ pub enum MigrateMode {
     Overwrite,
     /// They stay.
     Append,
+    /// They stay, and only rows that the source has gained since the last migration from it are copied: those of files that
+    /// were added. Refused if rows were deleted or replaced in between. The first time all rows are copied.
+    Incremental,
 }
 
 impl MigrateMode {
@@ -94,6 +97,7 @@ impl MigrateMode {
             Self::Create => "create",
             Self::Overwrite => "overwrite",
             Self::Append => "append",
+            Self::Incremental => "incremental",
         }
     }
 }
