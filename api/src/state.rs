@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Instant};
 use icehaul_jobs::{
     Sealer,
     config::{Connections, FileRoots},
+    crawl::egress::Egress,
     queue::Queue,
 };
 use icehaul_lake::Lakes;
@@ -25,6 +26,8 @@ pub struct AppState {
     pub connections: Arc<Connections>,
     /// The folders below which requests may name files.
     pub file_roots: Arc<FileRoots>,
+    /// Where requests to sites may go.
+    pub egress: Arc<Egress>,
     /// What `/metrics` shows beside the API's own and the queue's figures.
     pub registry: Registry,
     /// The configuration.
@@ -63,6 +66,7 @@ impl AppState {
             lakes,
             connections,
             file_roots,
+            egress: Arc::default(),
             registry,
             config: Arc::new(config),
             trino: None,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Code, Error, JobId, Result, Sealer,
+    Code, Error, JobId, Result, Retry, Sealer,
     config::{Connections, FileRoots, Limits},
     crawl::Sites,
     queue::{JobDocument, Queue},
@@ -23,6 +23,8 @@ pub struct Ctx {
     pub job: JobId,
     /// Which attempt this is, from 1.
     pub attempt: u32,
+    /// How often the job is tried.
+    pub max_attempts: u32,
     /// The lease's epoch: grows with every claim, names this attempt's files.
     pub epoch: u64,
     /// The catalogs.
@@ -113,6 +115,18 @@ impl Ctx {
     pub fn lake(&self, catalog: Option<&str>) -> Result<&Lake> {
         Ok(self.lakes.get(catalog)?)
     }
+
+    /// Whether the job ends with this error, so that no other attempt follows; as the worker sees it.
+    #[must_use]
+    pub fn ends_with(&self, error: &Error) -> bool {
+        match (self.stop.reason(), error.retry()) {
+            (Some(StopReason::Cancelled), _) => true,
+            (Some(StopReason::LeaseLost | StopReason::Stopping), _) | (_, Retry::Snooze(_)) => false,
+            _ if error.code() == Code::LeaseLost => false,
+            (_, Retry::Never) => true,
+            (_, Retry::Backoff) => self.attempt >= self.max_attempts,
+        }
+    }
 }
 
 /// Why an attempt must end before its work is done.
@@ -193,6 +207,7 @@ pub struct Progress {
     rows: AtomicU64,
     bytes: AtomicU64,
     splits_done: AtomicU64,
+    pages: AtomicU64,
     plan: RwLock<Planned>,
 }
 
@@ -206,7 +221,7 @@ struct Planned {
 /// How far an attempt is, as it stands in the job document.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ProgressSnapshot {
-    /// What it is doing: `planning`, `reading`, `verifying`, `committing`.
+    /// What it is doing: `planning`, `fetching`, `reading`, `verifying`, `committing`.
     pub phase: String,
     /// Rows read so far.
     pub rows: u64,
@@ -215,6 +230,9 @@ pub struct ProgressSnapshot {
     /// Bytes read so far: of an upload those of its file, of a load the values of its rows as they lie in memory, which are
     /// neither the source's nor the table's compressed bytes.
     pub bytes: u64,
+    /// Pages fetched so far, of a scrape.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pages: Option<u64>,
     /// Finished splits.
     pub splits_done: u64,
     /// All splits.
@@ -230,6 +248,11 @@ impl Progress {
     pub fn add(&self, rows: u64, bytes: u64) {
         self.rows.fetch_add(rows, Relaxed);
         self.bytes.fetch_add(bytes, Relaxed);
+    }
+
+    /// Counts a page.
+    pub fn add_page(&self) {
+        self.pages.fetch_add(1, Relaxed);
     }
 
     /// Counts a finished split.
@@ -263,6 +286,7 @@ impl Progress {
             rows,
             rows_total: plan.rows_total,
             bytes: self.bytes.load(Relaxed),
+            pages: Some(self.pages.load(Relaxed)).filter(|pages| *pages > 0),
             splits_done: self.splits_done.load(Relaxed),
             splits_total: plan.splits_total,
             rows_per_second: rate.map(f64::round),

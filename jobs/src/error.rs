@@ -133,6 +133,13 @@ codes! {
     InvalidSelector        "invalid_selector"         422 Retry::Never,   "The selector cannot be read";
     SelectorMatchedNothing "selector_matched_nothing" 422 Retry::Never,   "The page has nothing that the selector means";
     HtmlTooDeep            "html_too_deep"            422 Retry::Never,   "The page's elements are nested too deep";
+    BrowserUnavailable     "browser_unavailable"      422 Retry::Never,   "No browser can be started here";
+    UnexpectedContentType  "unexpected_content_type"  422 Retry::Never,   "The answer is another kind of content than asked for";
+    JsonInvalid            "json_invalid"             422 Retry::Never,   "The answer is not valid JSON";
+    JsonPathEmpty          "json_path_empty"          422 Retry::Never,   "The answer has nothing at the path";
+    JsonPathNotArray       "json_path_not_array"      422 Retry::Never,   "The path leads to a single value, not to rows";
+    XmlInvalid             "xml_invalid"              422 Retry::Never,   "The answer is not valid XML";
+    XmlEntity              "xml_entity"               422 Retry::Never,   "The XML uses entities that are not accepted";
     HtmlTooLarge           "html_too_large"           422 Retry::Never,   "The page, or what it makes of itself, is too large";
     // Crawling.
     Http400                "http_400"                 502 Retry::Never,   "The site does not understand the request";

@@ -12,6 +12,7 @@ mod describe;
 mod error;
 pub mod failpoint;
 pub mod fingerprint;
+mod folder;
 mod lake;
 pub mod measure;
 mod name;
@@ -31,6 +32,7 @@ pub use commit::{Change, Committed, Cursor, CursorMove, Cursors, Guard, Permissi
 pub use describe::{Column, sql_type_of};
 pub use error::{Error, Kind, Result};
 pub use fingerprint::Fingerprint;
+pub use folder::{Folder, FolderFile};
 pub use lake::{Lake, Lakes};
 pub use name::{Namespace, TableName};
 pub use read::{At, FileInfo, Scan, SnapshotInfo, Table};

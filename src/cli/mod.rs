@@ -7,6 +7,7 @@ mod jobs;
 mod migrate;
 mod print;
 mod query;
+mod scrape;
 mod serve;
 mod submit;
 mod tables;
@@ -71,10 +72,12 @@ impl Connect {
 
 /// Runs the program; gives one of the [`EXIT_CODES`].
 pub fn main() -> ExitCode {
-    let matches = Cli::command().subcommands(submit::commands()).subcommands(migrate::commands()).get_matches();
+    let matches = Cli::command().subcommands(submit::commands()).subcommands(migrate::commands());
+    let matches = matches.subcommand(scrape::command()).get_matches();
     let done = match matches.subcommand() {
         Some((verb, rest)) if submit::is_verb(verb) => block_on(submit::run(verb, rest)),
         Some((name, rest)) if migrate::is_pair(name) => block_on(migrate::run(name, rest)),
+        Some((scrape::NAME, rest)) => block_on(scrape::run(rest)),
         _ => match Cli::from_arg_matches(&matches) {
             Ok(cli) => run(cli),
             Err(e) => e.exit(),

@@ -110,6 +110,7 @@ impl Serve {
             Queue::connect(url.expose(), config.queue.clone()).await.map_err(|e| Failure::new(e.to_string()))?;
         let (registry, connections) = (Registry::new(), Arc::new(config.connections.clone()));
         let file_roots = Arc::new(config.file_roots.clone());
+        let sites = Arc::new(Sites::new(config.scrape.clone(), queue.hosts()));
         // The API answers until the worker has drained: whoever asks meanwhile sees the jobs end.
         let (shutdown, deaf) = (CancellationToken::new(), CancellationToken::new());
         tokio::spawn(stop_on_signal(shutdown.clone()));
@@ -130,6 +131,7 @@ impl Serve {
                 config.api.clone(),
             )
             .map_err(|e| Failure::new(format!("the figures of the API cannot be registered: {e}")))?;
+            state.egress = sites.egress().clone();
             state.trino = config.trino.clone().map(Trino::new).transpose().map_err(|e| Failure::new(e.to_string()))?;
             let shutdown = if worker { deaf.clone() } else { shutdown.clone() };
             parts.spawn(async move {
@@ -142,7 +144,6 @@ impl Serve {
         }
         if worker {
             let limits = Arc::new(config.limits.clone());
-            let sites = Arc::new(Sites::new(config.scrape.clone(), queue.hosts()));
             let setup = Setup { queue, sealer, lakes, connections, file_roots, limits, sites, registry };
             let (worker, shutdown) = (config.worker.clone(), shutdown.clone());
             parts.spawn(async move {

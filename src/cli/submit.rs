@@ -107,8 +107,15 @@ fn type_of(schema: &Value) -> &str {
     match &schema["type"] {
         Value::String(one) => one,
         Value::Array(several) => several.iter().filter_map(Value::as_str).find(|t| *t != "null").unwrap_or("string"),
+        _ if members(schema).is_some() => "object",
         _ => "string",
     }
+}
+
+/// The members of an object that knows their names, null aside.
+fn members(schema: &Value) -> Option<&Map<String, Value>> {
+    let choices = ["anyOf", "oneOf"].into_iter().filter_map(|key| schema[key].as_array()).flatten();
+    std::iter::once(schema).chain(choices).find_map(|schema| schema["properties"].as_object())
 }
 
 /// Sends the request and follows the job.
@@ -156,7 +163,7 @@ pub fn body(matches: &ArgMatches, schema: &Value) -> Result<Value, Failure> {
     for (field, schema) in schema["properties"].as_object().into_iter().flatten() {
         if let Some(values) = matches.get_many::<String>(field) {
             let values: Vec<&String> = values.collect();
-            body.insert(field.clone(), value_of(field, type_of(schema), &values)?);
+            body.insert(field.clone(), value_of(field, schema, &values)?);
         } else if schema["format"] == "password"
             && let Some(variable) = matches.get_one::<String>(&format!("{field}_env"))
         {
@@ -168,20 +175,28 @@ pub fn body(matches: &ArgMatches, schema: &Value) -> Result<Value, Failure> {
     Ok(Value::Object(body))
 }
 
-fn value_of(field: &str, kind: &str, values: &[&String]) -> Result<Value, Failure> {
+fn value_of(field: &str, schema: &Value, values: &[&String]) -> Result<Value, Failure> {
     let first = values.first().map(|v| v.as_str()).unwrap_or_default();
     let wrong = |what: &str| Failure::usage(format!("--{}: `{first}` is not {what}", field.replace('_', "-")));
-    Ok(match kind {
+    Ok(match type_of(schema) {
         "integer" => json!(first.parse::<i64>().map_err(|_| wrong("a whole number"))?),
         "number" => json!(first.parse::<f64>().map_err(|_| wrong("a number"))?),
         "boolean" => json!(first.parse::<bool>().map_err(|_| wrong("true or false"))?),
         "array" => values.iter().flat_map(|value| items(value)).map(Value::from).collect(),
+        "object" if first.starts_with('{') => serde_json::from_str(first).map_err(|_| wrong("a JSON object"))?,
         "object" => {
-            let pairs = values.iter().map(|v| v.split_once('=').map(|(k, v)| (k.to_owned(), Value::from(v))));
+            let pairs = values.iter().map(|v| v.split_once('=').map(|(k, v)| (k.to_owned(), member(schema, k, v))));
             Value::Object(pairs.collect::<Option<Map<_, _>>>().ok_or_else(|| wrong("of the form name=value"))?)
         }
         _ => first.into(),
     })
+}
+
+/// A member of an object: numbers and the like where the schema has them, else text.
+fn member(schema: &Value, name: &str, text: &str) -> Value {
+    let kind = members(schema).and_then(|members| members.get(name)).map_or("string", type_of);
+    let read = || serde_json::from_str(text).ok();
+    if kind == "string" { None } else { read() }.unwrap_or_else(|| text.into())
 }
 
 /// The items of a list: commas part them, but not within brackets (`bucket(4, id)`).

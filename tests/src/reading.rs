@@ -61,6 +61,7 @@ pub async fn read_all(spec: LoadSpec, readers: usize) -> Result<Figures> {
     let ctx = Ctx {
         job: uuid::Uuid::now_v7(),
         attempt: 1,
+        max_attempts: 1,
         epoch: 1,
         lakes: icehaul_lake::Lakes::new(BTreeMap::new(), String::new()),
         connections: Arc::default(),

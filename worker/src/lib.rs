@@ -170,6 +170,7 @@ impl Runner for Jobs {
             let ctx = Ctx {
                 job: claimed.id,
                 attempt: claimed.attempt,
+                max_attempts: claimed.max_attempts,
                 epoch: claimed.epoch,
                 lakes: setup.lakes.clone(),
                 connections: setup.connections.clone(),

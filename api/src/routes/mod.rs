@@ -48,7 +48,7 @@ pub fn router(state: AppState) -> Router {
         .with_state(state)
 }
 
-/// One path per kind of job: `load.postgres` is submitted at `/load/postgres`.
+/// One path per kind of job: `load.postgres` is submitted at `/load/postgres`, `scrape.html` at `/scrape`.
 fn submissions() -> Vec<Operation> {
     let submission = |kind: String| {
         let path = format!("/api/v1{}", JobSpec::path(&kind));
@@ -67,6 +67,7 @@ fn submissions() -> Vec<Operation> {
             )
             .fails(&[Code::InvalidIdentifier, Code::InvalidPartition, Code::QueryNotAllowed, Code::SameTable])
             .fails(&[Code::CatalogNotFound, Code::ConnectionNotFound, Code::PathNotAllowed, Code::UnknownFormat])
+            .fails(&[Code::InvalidSelector, Code::EgressBlocked, Code::DuplicateColumn, Code::TooManyColumns])
             .fails(&[Code::IdempotencyConflict, Code::QueueFull, Code::QueueUnavailable])
     };
     JobSpec::kinds().into_iter().map(submission).collect()

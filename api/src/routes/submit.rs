@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use icehaul_jobs::{
     Code, Error, FieldError, JobId, Status,
     queue::{Accepted, NewJob},
+    source::Names,
     spec::JobSpec,
 };
 
@@ -52,7 +53,8 @@ pub(crate) async fn submit(
 
 /// What the request names must be configured here: better said now than by a failed job.
 fn check_names(spec: &JobSpec, state: &AppState) -> Result<()> {
-    let mut faults = spec.check_names(&state.connections, &state.file_roots);
+    let names = Names { connections: &state.connections, roots: &state.file_roots, egress: &state.egress };
+    let mut faults = spec.check_names(&names);
     for (field, name) in spec.catalogs() {
         if let Err(error) = state.lakes.get(name) {
             let (code, detail) = (Code::CatalogNotFound, error.message().into());

@@ -90,7 +90,8 @@ impl Pagination {
     }
 
     /// Whether all addresses are known beforehand.
-    const fn counts(&self) -> bool {
+    #[must_use]
+    pub const fn counts(&self) -> bool {
         matches!(self.style, Style::Offset | Style::Page)
     }
 

@@ -3,7 +3,7 @@ use std::collections::HashMap;
 
 use arrow_array::{Array, StringArray, builder::StringBuilder};
 
-use super::{Limits, document::Links, text::Cell};
+use super::{Limits, Sorts, document::Links, json::Shape, text::Cell};
 use crate::{Code, Error, Result};
 
 /// A column of text cells.
@@ -13,6 +13,18 @@ pub struct Column {
     pub name: String,
     /// Its cells; empty and missing ones are NULL.
     pub cells: StringArray,
+    /// What they are, as far as that is said.
+    pub sorts: Sorts,
+    /// What its arrays and objects have in common, if that is wanted.
+    pub shape: Option<Shape>,
+}
+
+impl Column {
+    /// A column of texts that may be anything.
+    #[must_use]
+    pub fn free(name: String, cells: StringArray) -> Self {
+        Self { name, cells, sorts: Sorts::FREE, shape: None }
+    }
 }
 
 /// A column under way.
@@ -106,7 +118,7 @@ pub(super) fn too_many_columns(most: usize) -> Error {
     Error::new(Code::TooManyColumns, format!("a row has more than {most} columns; choose a narrower table"))
 }
 
-/// Puts rows of several tables or pages below each other: columns of the same name become one, what a part lacks is NULL.
+/// Puts rows of several tables of a page below each other: columns of the same name become one, what a part lacks is NULL.
 ///
 /// # Errors
 /// [`Code::HtmlTooLarge`] if a column has more text than one array can hold.
@@ -131,7 +143,7 @@ pub fn stack(parts: Vec<Vec<Column>>) -> Result<Vec<Column>> {
             pieces.push(StringArray::new_null(rows));
         }
     }
-    names.into_iter().zip(pieces).map(|(name, pieces)| Ok(Column { name, cells: joined(&pieces)? })).collect()
+    names.into_iter().zip(pieces).map(|(name, pieces)| Ok(Column::free(name, joined(&pieces)?))).collect()
 }
 
 fn joined(pieces: &[StringArray]) -> Result<StringArray> {
@@ -152,7 +164,7 @@ mod tests {
     use super::*;
 
     fn column(name: &str, cells: &[&str]) -> Column {
-        Column { name: name.into(), cells: cells.iter().map(|text| Some(*text).filter(|t| !t.is_empty())).collect() }
+        Column::free(name.into(), cells.iter().map(|text| Some(*text).filter(|t| !t.is_empty())).collect())
     }
 
     fn shown(columns: &[Column]) -> Vec<(String, Vec<Option<&str>>)> {

@@ -184,6 +184,6 @@ impl Records {
         for (n, count) in footnotes {
             notes.extend(names.get(n).and_then(|name| Note::of_footnotes(name, count)));
         }
-        (names.into_iter().zip(cells).map(|(name, cells)| Column { name, cells }).collect(), notes)
+        (names.into_iter().zip(cells).map(|(name, cells)| Column::free(name, cells)).collect(), notes)
     }
 }

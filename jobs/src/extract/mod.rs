@@ -1,9 +1,9 @@
 //! From a page to rows: tables by the HTML standard's algorithm, lists and cards by what they hold. No I/O.
 //!
 //! [`encoding`] makes text of bytes, [`Document`] a tree of text, within bounds; [`extract`] takes columns of text from it,
-//! as an [`Extraction`] asks for. The parts of a job's pages are [`stack`]ed; [`typed`] then takes the marks off
-//! columns of numbers and lets all cells decide on types. Pages that do not fit into memory together are surveyed one by
-//! one ([`numbers::Survey`]) and cleaned in a second pass.
+//! as an [`Extraction`] asks for; [`json`] and [`xml`] take them from answers of APIs. A [`Profile`] looks at a column's
+//! cells page by page; once it has seen all of them it decides on the type, and how cells become values of it: so the
+//! pages can be read a second time where they do not fit into memory together.
 mod choose;
 mod columns;
 mod css;
@@ -12,25 +12,31 @@ pub mod encoding;
 mod fields;
 mod form;
 mod items;
+pub mod json;
 mod names;
 pub mod numbers;
 mod numeral;
+mod profile;
 mod request;
 mod select;
 mod sheet;
+mod sorts;
 mod table;
 mod tags;
 mod text;
 mod tree;
 mod typed;
+pub mod xml;
 
 pub use columns::{Column, stack};
 pub use document::Document;
 pub use fields::Fields;
 pub use form::Form;
 pub use numeral::Locale;
+pub use profile::{Decision, Profile, Wanted};
 pub use request::Extraction;
 pub use select::{FieldSelector, Selector};
+pub use sorts::Sorts;
 pub use typed::typed;
 
 use arrow_array::{Array, StringArray};
@@ -163,7 +169,7 @@ fn number(columns: &mut Vec<Column>, index: usize) {
     let taken = columns.iter().any(|column| column.name.eq_ignore_ascii_case("table_index"));
     let name = if taken { "table_index_2" } else { "table_index" };
     let cells = StringArray::from_iter_values(std::iter::repeat_n(index.to_string(), rows));
-    columns.insert(0, Column { name: name.to_owned(), cells });
+    columns.insert(0, Column::free(name.to_owned(), cells));
 }
 
 fn nothing(document: &Document, what: String) -> Error {

@@ -8,9 +8,10 @@ use arrow_array::{Array, StringArray, builder::StringBuilder};
 use chrono::{DateTime, NaiveDate};
 
 use super::{
-    Column, Note,
+    Note,
     numeral::{self, Locale, Marks},
 };
+use crate::transform::infer::Guess;
 
 /// Words that stand for a missing value, in any case.
 const MISSING: [&str; 14] =
@@ -28,6 +29,10 @@ pub struct Survey {
     /// Whether all values are dates, timestamps or booleans.
     plain: bool,
     seen: Seen,
+    /// What the cells are as they stand, without the words for missing values, and without the marks.
+    raw: Guess,
+    filled: Guess,
+    plain_numbers: Guess,
     scratch: String,
 }
 
@@ -98,12 +103,16 @@ impl Survey {
             numbers: [true; 4],
             plain: true,
             seen: Seen::default(),
+            raw: Guess::default(),
+            filled: Guess::default(),
+            plain_numbers: Guess::default(),
             scratch: String::new(),
         }
     }
 
     /// Looks at cells of the column.
     pub fn see(&mut self, cells: &StringArray) {
+        let _ = cells.iter().flatten().all(|cell| self.raw.observe(cell.as_bytes()));
         for cell in cells.iter().flatten() {
             if self.is_text() {
                 return;
@@ -114,6 +123,7 @@ impl Survey {
             }
             self.values += 1;
             self.plain = self.plain && is_date_or_boolean(cell);
+            self.filled.observe(cell.as_bytes());
             let own = self.locale.unwrap_or_default();
             for (locale, holds) in Locale::ALL.into_iter().zip(&mut self.numbers) {
                 // Other locales matter only for what is told when this one fails.
@@ -123,6 +133,7 @@ impl Survey {
                 *holds = marks.is_some();
                 if let Some(marks) = marks.filter(|_| locale == own) {
                     self.seen.see(&marks);
+                    self.plain_numbers.observe(self.scratch.as_bytes());
                 }
             }
         }
@@ -160,6 +171,22 @@ impl Survey {
             (Way::Keep, told)
         };
         (Cleaning(way), text.map(|text| Note::of(name, text)))
+    }
+
+    /// Whether every cell says that there is no value.
+    #[must_use]
+    pub const fn is_only_missing(&self) -> bool {
+        self.values == 0 && self.missing > 0
+    }
+
+    /// What the cells have in common once they are cleaned so.
+    #[must_use]
+    pub const fn guess(&self, cleaning: &Cleaning) -> &Guess {
+        match cleaning.0 {
+            Way::Keep => &self.raw,
+            Way::Missing => &self.filled,
+            Way::Numbers { .. } => &self.plain_numbers,
+        }
     }
 
     fn other_locale(&self) -> Option<Locale> {
@@ -226,6 +253,17 @@ fn missing_told(missing: usize) -> String {
 }
 
 impl Cleaning {
+    /// Cells stay as they are.
+    pub const NONE: Self = Self(Way::Keep);
+    /// Words for missing values become NULL, and nothing else.
+    pub const MISSING: Self = Self(Way::Missing);
+
+    /// Whether cells stay as they are.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.0 == Way::Keep
+    }
+
     /// The cells as they go on. A cell that was not surveyed and is no number stays as it is.
     #[must_use]
     pub fn apply(&self, cells: &StringArray) -> StringArray {
@@ -252,7 +290,8 @@ impl Cleaning {
 }
 
 /// Cleans columns whose cells are all at hand.
-pub fn clean(columns: &mut [Column], locale: Option<Locale>, units: &[String], notes: &mut Vec<Note>) {
+#[cfg(test)]
+pub(super) fn clean(columns: &mut [super::Column], locale: Option<Locale>, units: &[String], notes: &mut Vec<Note>) {
     for column in columns {
         let mut survey = Survey::new(locale, units);
         survey.see(&column.cells);
@@ -280,7 +319,7 @@ mod tests {
 
     fn cleaned(cells: &[&str], locale: Option<Locale>) -> (Vec<Option<String>>, String) {
         let units = ["m".to_owned(), "km".to_owned()];
-        let mut columns = [Column { name: "c".into(), cells: cells.iter().map(|cell| Some(*cell)).collect() }];
+        let mut columns = [super::super::Column::free("c".into(), cells.iter().map(|cell| Some(*cell)).collect())];
         let mut notes = Vec::new();
         clean(&mut columns, locale, &units, &mut notes);
         let cells = columns[0].cells.iter().map(|cell| cell.map(String::from)).collect();

@@ -18,7 +18,8 @@ const MOST_FIELDS: usize = 200;
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Extraction {
     /// A CSS selector; default: `table`. A table gives its rows, `tr` the rows that match, a box around a table that
-    /// table; any other element is a row of its own.
+    /// table; any other element is a row of its own. In answers of APIs a path: of RFC 9535 (`$.data.items[*]`), with dots
+    /// (`data.items`), or of XML elements (`channel/item`); default there: the whole answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"table.wikitable")]
     pub selector: Option<String>,

@@ -236,7 +236,7 @@ fn name(growing: Vec<Growing>, header: &[Slots], begins: &[bool], notes: &mut Ve
         notes.push(Note::of(name, "renamed: another column has the same name"));
     }
     notes.extend(names.iter().zip(footnotes).filter_map(|(name, count)| Note::of_footnotes(name, count)));
-    names.into_iter().zip(cells).map(|(name, cells)| Column { name, cells }).collect()
+    names.into_iter().zip(cells).map(|(name, cells)| Column::free(name, cells)).collect()
 }
 
 #[cfg(test)]

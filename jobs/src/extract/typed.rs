@@ -1,61 +1,34 @@
-//! Columns of text as columns of the types that all their cells have.
+//! The rows of one page as a batch of the types that all their cells have.
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
-use arrow_schema::{Field, Schema};
+use arrow_array::{Array, RecordBatch, RecordBatchOptions};
+use arrow_schema::Schema;
 
-use super::{Column, Extraction, Note, numbers};
-use crate::{
-    Code, Error, Result,
-    transform::infer::{self, Guess, Kind},
-};
+use super::{Column, Extraction, Note, Profile, Wanted};
+use crate::{Code, Error, Result};
 
-/// Gives columns their types: marks are taken off numbers ([`numbers`]), then all cells decide. Without `infer_types` all
-/// stay text. What was changed, and why what looks like numbers is text, goes to `notes`.
+/// Gives the columns of a page that is all there is their types. What was changed, and why what looks like numbers is text,
+/// goes to `notes`.
 ///
 /// # Errors
 /// [`Code::Internal`], as cells that decided on a type have it.
-pub fn typed(mut columns: Vec<Column>, wish: &Extraction, notes: &mut Vec<Note>) -> Result<RecordBatch> {
-    if wish.infer_types {
-        numbers::clean(&mut columns, wish.locale, &wish.units, notes);
-    }
+pub fn typed(columns: Vec<Column>, wish: &Extraction, notes: &mut Vec<Note>) -> Result<RecordBatch> {
+    let broken = || Error::new(Code::Internal, "the columns of a page do not have the types that were decided");
     let rows = columns.first().map_or(0, |column| column.cells.len());
     let mut fields = Vec::with_capacity(columns.len());
     let mut arrays = Vec::with_capacity(columns.len());
-    for Column { name, cells } in columns {
-        let (field, array) = if wish.infer_types { decided(&name, &cells, notes)? } else { text(&name, cells) };
-        fields.push(field);
-        arrays.push(array);
+    for column in columns {
+        let mut profile = Profile::new(wish);
+        profile.see(&column);
+        let decision = profile.decide(&column.name, Wanted::default());
+        arrays.push(decision.make(&column.cells).map_err(|_| broken())?);
+        fields.push(decision.field);
+        notes.extend(decision.notes);
     }
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)
         .map_err(|e| broken().caused_by(e))
 }
-
-fn text(name: &str, cells: StringArray) -> (Field, ArrayRef) {
-    (Kind::String.field(name), Arc::new(cells))
-}
-
-fn decided(name: &str, cells: &StringArray, notes: &mut Vec<Note>) -> Result<(Field, ArrayRef)> {
-    let mut guess = Guess::default();
-    let _ = cells.iter().flatten().all(|cell| guess.observe(cell.as_bytes()));
-    let decided = guess.decide(None);
-    if let Some((_, note)) = decided.note {
-        notes.push(Note::of(name, note));
-    }
-    if decided.kind == Kind::String {
-        return Ok(text(name, cells.clone()));
-    }
-    let mut column = infer::Column::new(decided.kind, cells.len());
-    column.extend(cells.iter().map(|cell| cell.map(str::as_bytes))).map_err(|_| broken())?;
-    let array = column.finish().map_err(|e| broken().caused_by(e))?;
-    Ok((decided.kind.field(name), array))
-}
-
-fn broken() -> Error {
-    Error::new(Code::Internal, "the columns of a page do not have the types that were decided")
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::{Document, Limits, extract};

@@ -16,7 +16,7 @@ use icehaul_lake::{
     At, Change, Committed, Cursor, CursorMove, Table, TableSpec,
     measure::{Depth, Measurer},
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
 use super::{
@@ -25,12 +25,26 @@ use super::{
 };
 use crate::{
     Code, Ctx, Error, Result,
-    source::{CursorWish, LoadSpec, Plan, Wish},
+    source::{CursorWish, LoadSpec, Place, Plan, Wish},
     spec::{LoadMode, Target, Verify},
     transform::{Lineage, Rows},
 };
 
+/// Runs one attempt; when no other follows, what the source has written down for it is taken back.
 pub(crate) async fn run(load: &LoadSpec, ctx: &Ctx) -> Result<Value> {
+    let done = attempt(load, ctx).await;
+    let is_over = done.as_ref().err().is_none_or(|error| ctx.ends_with(error));
+    if let (true, Ok(place)) = (is_over, place(load, ctx)) {
+        load.forget(ctx, &place, done.is_ok()).await;
+    }
+    done
+}
+
+fn place(load: &LoadSpec, ctx: &Ctx) -> Result<Place> {
+    Ok(Place { lake: ctx.lake(load.target().catalog.as_deref())?.clone(), table: load.target().name()? })
+}
+
+async fn attempt(load: &LoadSpec, ctx: &Ctx) -> Result<Value> {
     let started = Instant::now();
     let publisher = Publisher {
         ctx,
@@ -46,8 +60,12 @@ pub(crate) async fn run(load: &LoadSpec, ctx: &Ctx) -> Result<Value> {
     let begin = attempt.begin().await?;
     let cursor = begin.as_ref().map(|begin| begin.wish.clone());
     let (lake, table) = (attempt.publisher.lake, &attempt.publisher.table);
-    let wish = Wish { cursor, table: lake.columns(table).await? };
+    let overwrites = load.target().mode == LoadMode::Overwrite;
+    let wish = Wish { cursor, table: lake.columns(table).await?, place: Some(place(load, ctx)?), overwrites };
     let plan = Arc::new(ctx.stop.or(load.plan(ctx, &wish)).await?);
+    if plan.unchanged {
+        return Ok(attempt.result(&plan, &Proven::nothing(), &nothing(), None, started));
+    }
     let step = begin.zip(plan.cursor.clone()).map(|(begin, to)| begin.step(to));
     let marks = if load.target().lineage { plan.lineage } else { &[] };
     let lineage = Lineage::new(&plan.schema, marks)?;
@@ -97,6 +115,18 @@ impl Begin {
 struct Proven {
     written: Written,
     verification: Value,
+}
+
+impl Proven {
+    /// Of a plan without anything new.
+    fn nothing() -> Self {
+        Self { written: Written::default(), verification: json!({"mode": "none"}) }
+    }
+}
+
+/// What is in the table after nothing was done.
+const fn nothing() -> Committed {
+    Committed { snapshot_id: None, already: false, summary: BTreeMap::new(), unused: Vec::new() }
 }
 
 impl Attempt<'_> {
@@ -207,6 +237,10 @@ impl Attempt<'_> {
         if let Some(step) = step {
             entries.insert(summary::CURSOR.into(), cursor_note(step).to_string());
         }
+        if !plan.told.is_empty() {
+            entries.insert(summary::TOLD.into(), json!(plan.told).to_string());
+        }
+        entries.extend(plan.summary.clone());
         if !plan.type_notes.is_empty() {
             entries.insert(summary::TYPE_NOTES.into(), json!(plan.type_notes).to_string());
         }
@@ -223,6 +257,7 @@ impl Attempt<'_> {
     ) -> Value {
         self.with_own_keys(
             plan.files,
+            plan.told.clone(),
             json!({
                 "status": "success",
                 "message": format!("Data loaded from {}", self.load.title()),
@@ -245,9 +280,12 @@ impl Attempt<'_> {
     }
 
     /// Adds the keys that only loads from such a source have, and those by which callers of the older system know it.
-    fn with_own_keys(&self, files: Option<u64>, mut result: Value) -> Value {
+    fn with_own_keys(&self, files: Option<u64>, told: Map<String, Value>, mut result: Value) -> Value {
         if let Some(files) = files {
             result["files_read"] = files.into();
+        }
+        for (key, value) in told {
+            result[key] = value;
         }
         for (key, value) in self.load.old_keys(&result) {
             result[key] = value;
@@ -264,6 +302,7 @@ impl Attempt<'_> {
         let files = committed.summary.get(summary::FILES).and_then(|files| files.parse().ok());
         Ok(self.with_own_keys(
             files,
+            serde_json::from_str(told.text(summary::TOLD)).unwrap_or_default(),
             json!({
                 "status": "success",
                 "message": format!("Data loaded from {}", self.load.title()),

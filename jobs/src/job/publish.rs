@@ -16,6 +16,7 @@ pub(super) mod summary {
     pub const FINGERPRINT: &str = "icehaul.fingerprint";
     pub const CURSOR: &str = "icehaul.cursor";
     pub const TYPE_NOTES: &str = "icehaul.type-notes";
+    pub const TOLD: &str = "icehaul.told";
     pub const SOURCE_SNAPSHOT: &str = "icehaul.source-snapshot";
 }
 

@@ -12,9 +12,8 @@ use serde_json::{Value, json};
 
 use crate::{
     Code, Ctx, Error, FieldError, Result, Secret,
-    config::{Connections, FileRoots},
     format::Blob,
-    source::{self, S3Access, check_bucket, check_key},
+    source::{self, Names, S3Access, check_bucket, check_key},
     spec::{JobOptions, Task},
 };
 
@@ -48,9 +47,9 @@ impl Task for UploadS3 {
         faults
     }
 
-    fn check_names(&self, connections: &Connections, roots: &FileRoots) -> Vec<FieldError> {
-        let mut faults = self.access.check_names(&self.bucket, connections);
-        faults.extend(roots.place("file_path", &self.file_path).err());
+    fn check_names(&self, names: &Names<'_>) -> Vec<FieldError> {
+        let mut faults = self.access.check_names(&self.bucket, names.connections);
+        faults.extend(names.roots.place("file_path", &self.file_path).err());
         faults
     }
 

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use arrow_schema::SchemaRef;
 use futures::{StreamExt, TryStreamExt};
-use serde_json::json;
+use serde_json::{Map, json};
 
 use super::{Plan, Split, TypeNote, Wish};
 use crate::{
@@ -82,6 +82,9 @@ pub(super) async fn plan(
         cursor: None,
         type_notes,
         hold: Some(Box::new(Arc::new(Held { format, reading: reading.clone(), schema: scanned.schema, files }))),
+        unchanged: false,
+        summary: BTreeMap::default(),
+        told: Map::default(),
     })
 }
 

@@ -4,17 +4,20 @@ mod many;
 mod pattern;
 mod postgres;
 mod s3;
+mod web;
 
-use std::any::Any;
+use std::{any::Any, collections::BTreeMap};
 
 use arrow_schema::SchemaRef;
+use icehaul_lake::{Lake, TableName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{
     Batches, Code, Ctx, Error, FieldError, Result, Secret,
     config::{Connections, FileRoots},
+    crawl::egress::Egress,
     spec::{JobOptions, Load, Target, read_request, schema_of},
     transform::MarkKind,
 };
@@ -25,12 +28,14 @@ pub trait Source: Clone + Serialize + DeserializeOwned + JsonSchema + Send + Syn
     const TITLE: &'static str;
     /// Whether later loads can go on where the last one ended.
     const INCREMENTAL: bool = false;
+    /// Whether rows close to the newest one can be left for the next run.
+    const LAGS: bool = true;
 
     /// Finds what is wrong without any I/O.
     fn check(&self) -> Vec<FieldError>;
 
-    /// Finds what is wrong with names of the configuration (a connection, a folder), without any I/O.
-    fn check_names(&self, _connections: &Connections, _roots: &FileRoots) -> Vec<FieldError> {
+    /// Finds what is wrong with names of the configuration (a connection, a folder, a network), without any I/O.
+    fn check_names(&self, _names: &Names<'_>) -> Vec<FieldError> {
         Vec::new()
     }
 
@@ -57,15 +62,44 @@ pub trait Source: Clone + Serialize + DeserializeOwned + JsonSchema + Send + Syn
 
     /// Reads one split of the plan, only as fast as the batches are taken.
     fn read(&self, ctx: &Ctx, plan: &Plan, split: &Split) -> impl Future<Output = Result<Batches>> + Send;
+
+    /// Takes back what an attempt has written down for later ones; called when there will be none. `done` is whether the
+    /// job has succeeded.
+    fn forget(&self, _ctx: &Ctx, _place: &Place, _done: bool) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+}
+
+/// What names of a request are looked for in.
+pub struct Names<'a> {
+    /// The named connections.
+    pub connections: &'a Connections,
+    /// The folders below which requests may name files.
+    pub roots: &'a FileRoots,
+    /// Where requests to sites may go.
+    pub egress: &'a Egress,
+}
+
+/// The table that rows go to.
+#[derive(Clone)]
+pub struct Place {
+    /// Its catalog.
+    pub lake: Lake,
+    /// Its name.
+    pub table: TableName,
 }
 
 /// What the load wants of the plan beyond all rows.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Wish {
     /// To keep count of a cursor, and perhaps only rows beyond it.
     pub cursor: Option<CursorWish>,
     /// The columns of the table that the rows go to, if it exists: types that the rows shall have where they can.
     pub table: Option<SchemaRef>,
+    /// That table.
+    pub place: Option<Place>,
+    /// Whether the rows that are in it go.
+    pub overwrites: bool,
 }
 
 /// A read that later ones can go on from.
@@ -103,6 +137,12 @@ pub struct Plan {
     pub type_notes: Vec<TypeNote>,
     /// What must live as long as the reads: the transaction that exported the snapshot, say.
     pub hold: Option<Box<dyn Any + Send + Sync>>,
+    /// Nothing is new since the last run: nothing is read, and no snapshot made.
+    pub unchanged: bool,
+    /// Entries for the snapshot's summary, for later runs.
+    pub summary: BTreeMap<String, String>,
+    /// Keys of the result that only this source has.
+    pub told: Map<String, Value>,
 }
 
 /// A part of the rows: small, and readable apart from the others.
@@ -195,8 +235,8 @@ macro_rules! sources {
 
             /// See [`Source::check_names`].
             #[must_use]
-            pub fn check_names(&self, connections: &Connections, roots: &FileRoots) -> Vec<FieldError> {
-                match self { $(Self::$source(load) => load.source.check_names(connections, roots),)* }
+            pub fn check_names(&self, names: &Names<'_>) -> Vec<FieldError> {
+                match self { $(Self::$source(load) => load.source.check_names(names),)* }
             }
 
             /// See [`Source::cursor_source`].
@@ -220,6 +260,9 @@ macro_rules! sources {
             /// # Errors
             /// The source's.
             pub async fn read(&self, ctx: &Ctx, plan: &Plan, split: &Split) -> Result<Batches> { match self { $(Self::$source(load) => load.source.read(ctx, plan, split).await,)* } }
+
+            /// See [`Source::forget`].
+            pub async fn forget(&self, ctx: &Ctx, place: &Place, done: bool) { match self { $(Self::$source(load) => load.source.forget(ctx, place, done).await,)* } }
         }
     };
 }
@@ -228,6 +271,8 @@ sources! {
     "load.postgres" postgres::Postgres,
     "load.file" files::Files,
     "load.s3" s3::S3,
+    "scrape.html" web::Page,
+    "scrape.api" web::Api,
 }
 
 /// What is wrong with a field that asks a source for what only [`Source::INCREMENTAL`] ones can.

@@ -31,6 +31,10 @@ impl<S: Source> Load<S> {
         if self.target.cursor.is_some() && !S::INCREMENTAL {
             faults.push(no_cursor::<S>("cursor"));
         }
+        if self.target.lag.is_some() && !S::LAGS {
+            let detail = format!("{} cannot leave rows for the next run", S::TITLE);
+            faults.push(FieldError { field: "lag".into(), code: Code::ConflictingFields, detail });
+        }
         faults
     }
 }

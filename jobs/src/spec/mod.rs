@@ -14,10 +14,9 @@ pub use parse::{read_json, read_request, schema_of};
 
 use crate::{
     Code, Ctx, Error, FieldError, JobId, Result, Sealer, Secret,
-    config::{Connections, FileRoots},
     job::{MigrateBatch, MigrateTable, UploadS3, VerifyTables, run_load},
     queue::NewJob,
-    source::LoadSpec,
+    source::{LoadSpec, Names},
 };
 
 /// The version of the payload that workers of this release read.
@@ -32,7 +31,7 @@ pub(crate) trait Task: Clone + Serialize + DeserializeOwned + JsonSchema + Send 
     fn check(&self) -> Vec<FieldError>;
 
     /// Finds what is wrong with names of the configuration (a connection, a folder), without any I/O.
-    fn check_names(&self, _connections: &Connections, _roots: &FileRoots) -> Vec<FieldError> {
+    fn check_names(&self, _names: &Names<'_>) -> Vec<FieldError> {
         Vec::new()
     }
 
@@ -133,8 +132,8 @@ macro_rules! kinds {
 
             /// What is wrong with names of the configuration (a connection, a folder), found without any I/O.
             #[must_use]
-            pub fn check_names(&self, connections: &Connections, roots: &FileRoots) -> Vec<FieldError> {
-                match self { Self::Load(load) => load.check_names(connections, roots), $(Self::$task(task) => task.check_names(connections, roots),)* }
+            pub fn check_names(&self, names: &Names<'_>) -> Vec<FieldError> {
+                match self { Self::Load(load) => load.check_names(names), $(Self::$task(task) => task.check_names(names),)* }
             }
 
             /// The secrets among its fields.

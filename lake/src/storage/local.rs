@@ -8,7 +8,7 @@ use std::{
 use iceberg::io::{FileIO, FileWrite};
 
 use super::failed;
-use crate::{Error, Kind, Result};
+use crate::{Error, FolderFile, Kind, Result};
 
 /// The path of a `file:` location, which may also be a bare path.
 pub(super) fn path(location: &str) -> PathBuf {
@@ -75,4 +75,29 @@ pub(super) fn remove_tree(directory: &Path, keep: &HashSet<PathBuf>) -> io::Resu
         }
     }
     Ok(())
+}
+
+/// All files below a folder, by their names from there.
+pub(super) async fn list(root: PathBuf) -> io::Result<Vec<FolderFile>> {
+    let walk = move || {
+        let (mut files, mut folders) = (Vec::new(), vec![root.clone()]);
+        while let Some(folder) = folders.pop() {
+            let entries = match fs::read_dir(&folder) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                entries => entries?,
+            };
+            for entry in entries {
+                let entry = entry?;
+                let (path, about) = (entry.path(), entry.metadata()?);
+                if about.is_dir() {
+                    folders.push(path);
+                } else if let Some(name) = path.strip_prefix(&root).ok().and_then(Path::to_str) {
+                    let written_at = about.modified().ok();
+                    files.push(FolderFile { name: name.to_owned(), size: about.len(), written_at });
+                }
+            }
+        }
+        Ok(files)
+    };
+    tokio::task::spawn_blocking(walk).await.map_err(io::Error::other)?
 }

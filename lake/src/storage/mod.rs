@@ -8,16 +8,17 @@ mod local;
 mod object;
 mod output;
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, ops::Range, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use futures::TryStreamExt;
-use iceberg::io::{FileIO, FileIOBuilder};
+use iceberg::io::{FileIO, FileIOBuilder, FileRead as _};
 
 pub(crate) use fault::{failed, ours};
 use files::{Files, Place};
 pub(crate) use output::Output;
 
-use crate::{Error, Kind, Result, TableName, s3::S3Config};
+use crate::{Error, FolderFile, Kind, Result, TableName, s3::S3Config};
 
 /// How long the warehouse may take to show that it can be written to.
 const PING: Duration = Duration::from_secs(10);
@@ -128,6 +129,37 @@ impl Storage {
     /// The location of what lies below the warehouse.
     pub(crate) fn below(&self, path: &str) -> String {
         format!("{}/{path}", self.warehouse)
+    }
+
+    /// Reads a whole file, or a part of it.
+    pub(crate) async fn read_part(&self, path: &str, part: Option<Range<u64>>) -> Result<Bytes> {
+        let input = self.io.new_input(path).map_err(|e| failed("read", path, e))?;
+        let read = async {
+            match part {
+                Some(part) => input.reader().await?.read(part).await,
+                None => input.read().await,
+            }
+        };
+        read.await.map_err(|e| failed("read", path, e))
+    }
+
+    /// All files under a directory, by their names from there, sorted.
+    pub(crate) async fn list(&self, directory: &str) -> Result<Vec<FolderFile>> {
+        let mut files = match self.files.place(directory)? {
+            Place::Local(root) => local::list(root).await.map_err(|e| failed("list", directory, e))?,
+            Place::Object(bucket, key) => {
+                let prefix = format!("{}/", key.trim_end_matches('/'));
+                let objects: Vec<_> = bucket.list(&prefix).try_collect().await?;
+                let file = |object: crate::s3::Object| FolderFile {
+                    name: object.key.get(prefix.len()..).unwrap_or_default().to_owned(),
+                    size: object.size,
+                    written_at: Some(object.last_modified.into()),
+                };
+                objects.into_iter().map(file).collect()
+            }
+        };
+        files.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(files)
     }
 
     /// Removes a file, and the folders that it leaves empty. What cannot be removed is logged: it is unreachable.

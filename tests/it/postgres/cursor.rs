@@ -10,7 +10,7 @@ use super::{Loaded, ctx, load, numbers, spec};
 
 async fn beyond(db: &Database, fields: Value, column: &str, after: Option<&str>, lag: Option<f64>) -> Result<Loaded> {
     let cursor = CursorWish { column: column.into(), after: after.map(Into::into), lag, nulls: false };
-    load(&spec(db, fields), &ctx(), &Wish { cursor: Some(cursor), table: None }).await
+    load(&spec(db, fields), &ctx(), &Wish { cursor: Some(cursor), ..Wish::default() }).await
 }
 
 /// Loads everything, then what has come since, then nothing.
@@ -68,7 +68,7 @@ async fn rows_without_a_cursor_value_are_told() {
     let note = loaded.plan.type_notes.iter().find(|note| note.column == "c").expect("a note");
     assert!(note.note.starts_with("10 rows have no value"), "{}", note.note);
     let cursor = CursorWish { column: "c".into(), nulls: true, ..CursorWish::default() };
-    let all = Wish { cursor: Some(cursor), table: None };
+    let all = Wish { cursor: Some(cursor), ..Wish::default() };
     let all = load(&spec(&db, json!({"table": "t"})), &ctx(), &all).await.expect("rows");
     assert_eq!((all.rows(), all.plan.cursor.as_deref()), (100, Some("9")));
     let empty = beyond(&db, json!({"table": "e"}), "c", None, None).await.expect("no rows");

@@ -29,6 +29,7 @@ fn ctx_with(limits: Limits, connections: Connections) -> Ctx {
     Ctx {
         job: uuid::Uuid::now_v7(),
         attempt: 1,
+        max_attempts: 1,
         epoch: 1,
         lakes: Lakes::new(BTreeMap::new(), "none".into()),
         connections: Arc::new(connections),

@@ -1,9 +1,15 @@
 //! Scraping, against a site of our own.
+mod api;
+mod bad_input;
 mod guard;
+mod html;
 mod polite;
+mod resume;
 mod robots;
+mod service;
 mod session;
 mod turns;
+mod unchanged;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -46,6 +52,7 @@ impl Stand {
         Ctx {
             job: uuid::Uuid::now_v7(),
             attempt: 1,
+            max_attempts: 1,
             epoch: 1,
             lakes: Lakes::new(BTreeMap::new(), "none".into()),
             connections: Arc::default(),

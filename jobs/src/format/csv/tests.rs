@@ -19,6 +19,7 @@ fn ctx() -> Ctx {
     Ctx {
         job: uuid::Uuid::nil(),
         attempt: 1,
+        max_attempts: 1,
         epoch: 1,
         lakes: icehaul_lake::Lakes::new(BTreeMap::new(), String::new()),
         connections: Arc::default(),

@@ -18,13 +18,13 @@ use self::{
     local::blocking,
 };
 use super::{
-    Plan, Source, Split, Wish,
+    Names, Plan, Source, Split, Wish,
     many::{self, Found},
     pattern::Pattern,
 };
 use crate::{
     Batches, Code, Ctx, Error, FieldError, Result,
-    config::{Beneath, Connections, FileRoots},
+    config::Beneath,
     format::{Blob, Reading},
     transform::{Mark, MarkKind},
 };
@@ -56,8 +56,8 @@ impl Source for Files {
         faults
     }
 
-    fn check_names(&self, _connections: &Connections, roots: &FileRoots) -> Vec<FieldError> {
-        roots.place("file_path", &self.file_path).err().into_iter().collect()
+    fn check_names(&self, names: &Names<'_>) -> Vec<FieldError> {
+        names.roots.place("file_path", &self.file_path).err().into_iter().collect()
     }
 
     fn old_keys(&self, result: &Value) -> Vec<(&'static str, Value)> {

@@ -28,10 +28,10 @@ use serde::{Deserialize, Serialize};
 
 pub use self::tls::SslMode;
 use self::{copy::Copying, decode::Decoder, plan::Held, relation::Part};
-use super::{Plan, Source, Split, Wish};
+use super::{Names, Plan, Source, Split, Wish};
 use crate::{
     Batches, Code, Ctx, Error, FieldError, Result, Secret,
-    config::{Connections, FileRoots, PostgresConnection},
+    config::PostgresConnection,
     transform::{Mark, Marks, Rows},
 };
 
@@ -100,8 +100,8 @@ impl Source for Postgres {
         self.password.iter_mut().collect()
     }
 
-    fn check_names(&self, connections: &Connections, _roots: &FileRoots) -> Vec<FieldError> {
-        connections.check::<PostgresConnection>(self.connection.as_deref())
+    fn check_names(&self, names: &Names<'_>) -> Vec<FieldError> {
+        names.connections.check::<PostgresConnection>(self.connection.as_deref())
     }
 
     fn cursor_source(&self, ctx: &Ctx) -> Result<String> {

@@ -1,11 +1,11 @@
 //! From a request to splits: one snapshot, checked columns, and what every reader needs.
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use chrono::{DateTime, Utc};
-use serde_json::json;
+use serde_json::{Map, json};
 use tokio_postgres::types::Type;
 
 use super::{
@@ -161,6 +161,9 @@ impl<'a> Planner<'a> {
             cursor: step,
             type_notes: notes,
             hold: Some(Box::new(Arc::new(held))),
+            unchanged: false,
+            summary: BTreeMap::default(),
+            told: Map::default(),
         })))
     }
 

@@ -16,13 +16,12 @@ pub use self::access::{S3Access, check_endpoint};
 use self::object::S3Object;
 pub(crate) use self::place::{check_bucket, check_key};
 use super::{
-    Plan, Source, Split, Wish,
+    Names, Plan, Source, Split, Wish,
     many::{self, Found},
     pattern::{MOST_SEEN, Pattern},
 };
 use crate::{
     Batches, Code, Ctx, Error, FieldError, Result, Secret,
-    config::{Connections, FileRoots},
     format::Reading,
     transform::{Mark, MarkKind},
 };
@@ -102,8 +101,8 @@ impl Source for S3 {
         faults
     }
 
-    fn check_names(&self, connections: &Connections, _roots: &FileRoots) -> Vec<FieldError> {
-        self.place().map(|(bucket, _)| self.access.check_names(bucket, connections)).unwrap_or_default()
+    fn check_names(&self, names: &Names<'_>) -> Vec<FieldError> {
+        self.place().map(|(bucket, _)| self.access.check_names(bucket, names.connections)).unwrap_or_default()
     }
 
     fn secrets(&mut self) -> Vec<&mut Secret> {

@@ -11,3 +11,4 @@ mod time;
 pub use column::Column;
 pub use guess::{Decided, Guess};
 pub use kind::Kind;
+pub use time::moment;

@@ -14,6 +14,15 @@ pub(super) struct Stamp {
     pub offset: Option<i32>,
 }
 
+/// A day or a moment, in microseconds since 1970: to compare them.
+#[must_use]
+pub fn moment(cell: &[u8]) -> Option<i64> {
+    match date(cell) {
+        Some(day) => Some(i64::from(day) * DAY),
+        None => stamp(cell).map(|stamp| stamp.micros),
+    }
+}
+
 /// A day of the calendar, `YYYY-MM-DD` from year 1 on: days since 1970.
 #[inline]
 pub(super) fn date(cell: &[u8]) -> Option<i32> {
