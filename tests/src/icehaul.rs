@@ -94,6 +94,18 @@ impl Process {
     }
 }
 
+impl Drop for Process {
+    /// Ends what it has started too: its private Redis has no other to end it.
+    fn drop(&mut self) {
+        let Some(id) = self.child.id() else { return };
+        let children = crate::machine::children(id);
+        let _ = self.child.start_kill();
+        for child in children {
+            let _ = crate::signal(child, "KILL");
+        }
+    }
+}
+
 /// `icehaul up` (or `api`) and a client of it.
 pub struct Icehaul {
     /// The process.
