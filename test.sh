@@ -68,6 +68,7 @@ main() {
     if [ "$TIER" = full ]; then
         step "Install what fetches CSV files of others" install npm:npm
         step "CSV files of others" alone csv_spectrum_install
+        step "Install the browser" install "$BROWSER"
         export ICEHAUL_TEST_CSV_SPECTRUM=$CACHE/$CSV_SPECTRUM/package
         # shellcheck disable=SC2046 # a list of packages
         step "Install what the engines need" install $(engine_packages)

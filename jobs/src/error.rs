@@ -156,6 +156,8 @@ codes! {
     HttpError              "http_error"               502 Retry::Never,   "The site answered with another status than success";
     ResponseTooLarge       "response_too_large"       422 Retry::Never,   "The page is larger than allowed";
     SourceTimeout          "source_timeout"           504 Retry::Backoff, "The page took longer than allowed";
+    BrowserCrashed         "browser_crashed"          502 Retry::Backoff, "The browser broke down over the page";
+    RenderTimeout          "render_timeout"           504 Retry::Backoff, "The page did not become ready in the browser in time";
     EgressBlocked          "egress_blocked"           422 Retry::Never,   "The address is not one that may be asked";
     TooManyRedirects       "too_many_redirects"       502 Retry::Never,   "The site redirects without end";
     RobotsDisallowed       "robots_disallowed"        422 Retry::Never,   "The site's robots.txt does not permit it";
@@ -294,44 +296,6 @@ impl Error {
     #[must_use]
     pub fn field_errors(&self) -> &[FieldError] {
         &self.fields
-    }
-}
-
-impl From<icehaul_lake::Error> for Error {
-    fn from(error: icehaul_lake::Error) -> Self {
-        use icehaul_lake::Kind;
-        let code = match error.kind() {
-            Kind::InvalidIdentifier => Code::InvalidIdentifier,
-            Kind::CatalogNotFound => Code::CatalogNotFound,
-            Kind::NamespaceNotFound => Code::NamespaceNotFound,
-            Kind::TableNotFound => Code::TableNotFound,
-            Kind::TableExists => Code::TableExists,
-            Kind::SnapshotNotFound => Code::SnapshotNotFound,
-            Kind::SchemaMismatch => Code::SchemaMismatch,
-            Kind::NullInRequired => Code::NullInRequired,
-            Kind::InvalidPartition => Code::InvalidPartition,
-            Kind::UnsupportedFeature => Code::UnsupportedFeature,
-            Kind::SourceRewritten => Code::SourceRewritten,
-            Kind::CursorMoved => Code::CursorMoved,
-            Kind::CommitConflict => Code::CommitConflict,
-            Kind::GuardRefused => Code::LeaseLost,
-            Kind::CatalogUnavailable => Code::CatalogUnavailable,
-            Kind::StorageUnavailable => Code::StorageUnavailable,
-            Kind::StorageFull => Code::StorageFull,
-            Kind::FileMissing => Code::SourceFileMissing,
-            Kind::BucketNotFound | Kind::ObjectNotFound => Code::S3NotFound,
-            Kind::ObjectForbidden => Code::S3Forbidden,
-            Kind::ObjectArchived => Code::S3Archived,
-            Kind::ObjectChanged => Code::SourceChanged,
-            Kind::StoreUnreachable => Code::SourceUnreachable,
-            Kind::StoreTls => Code::TlsError,
-            Kind::InvalidQuery => Code::InvalidQuery,
-            Kind::QueryNotAllowed => Code::QueryNotAllowed,
-            Kind::QueryTimeout => Code::QueryTimeout,
-            Kind::QueryBusy => Code::QueryBusy,
-            _ => Code::Internal,
-        };
-        Self::new(code, error.message().to_owned()).caused_by(error)
     }
 }
 

@@ -11,6 +11,7 @@ pub mod extract;
 pub mod format;
 pub mod http;
 pub mod job;
+mod lake_error;
 pub mod queue;
 pub mod report;
 mod secret;

@@ -1,5 +1,5 @@
 //! How sites are asked (`scrape`).
-use std::net::IpAddr;
+use std::{net::IpAddr, path::PathBuf};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -15,11 +15,26 @@ pub struct ScrapeConfig {
     /// Who asks: a product's name, by which robots.txt may know us, its version, and where to reach whoever runs it, such
     /// as `acme-data/1.0 (+https://acme.example/bot)`.
     pub user_agent: String,
+    /// The program of the browser, a Chromium; without it Debian's is looked for, then the usual names in `PATH`.
+    pub browser: Option<PathBuf>,
+    /// Whether the browser keeps its pages in a sandbox. It cannot as root, nor where user namespaces are forbidden.
+    pub browser_sandbox: bool,
+    /// After how many pages the browser is started anew.
+    pub browser_pages: u32,
+    /// The memory from which on the browser takes no more pages and is started anew, in MiB; at twice as much it is ended.
+    pub browser_memory_mb: u64,
 }
 
 impl Default for ScrapeConfig {
     fn default() -> Self {
-        Self { allow_networks: Networks::default(), user_agent: concat!("icehaul/", env!("CARGO_PKG_VERSION")).into() }
+        Self {
+            allow_networks: Networks::default(),
+            user_agent: concat!("icehaul/", env!("CARGO_PKG_VERSION")).into(),
+            browser: None,
+            browser_sandbox: true,
+            browser_pages: 200,
+            browser_memory_mb: 1536,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! How pages are asked for: where a request may go, what a site permits, whose turn it is, when to come again, which page
 //! is next. [`Manners`] are the request's wishes.
 mod auth;
+pub mod browser;
 pub mod egress;
 mod lease;
 mod login;

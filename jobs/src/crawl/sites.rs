@@ -4,7 +4,7 @@ use std::{
     time::Duration,
 };
 
-use super::egress::Egress;
+use super::{browser::Browsers, egress::Egress};
 use crate::{
     Code, Error, Result,
     config::ScrapeConfig,
@@ -21,6 +21,7 @@ pub struct Sites {
     hosts: Option<Hosts>,
     /// Made when it is first needed: it reads all root certificates.
     web: OnceLock<Web>,
+    browsers: Browsers,
 }
 
 impl Sites {
@@ -28,7 +29,8 @@ impl Sites {
     #[must_use]
     pub fn new(config: ScrapeConfig, hosts: Hosts) -> Self {
         let egress = Arc::new(Egress::new(config.allow_networks.0.clone()));
-        Self { config, egress, hosts: Some(hosts), ..Self::default() }
+        let browsers = Browsers::new(&config);
+        Self { config, egress, hosts: Some(hosts), browsers, ..Self::default() }
     }
 
     /// The same with another way to look names up: what tests of the guard use.
@@ -53,6 +55,12 @@ impl Sites {
     #[must_use]
     pub const fn config(&self) -> &ScrapeConfig {
         &self.config
+    }
+
+    /// The browser, for pages that scripts make.
+    #[must_use]
+    pub const fn browsers(&self) -> &Browsers {
+        &self.browsers
     }
 
     pub(super) fn hosts(&self) -> Result<Hosts> {

@@ -1,6 +1,7 @@
 //! Scraping, against a site of our own.
 mod api;
 mod bad_input;
+mod browser;
 mod guard;
 mod html;
 mod polite;
@@ -46,8 +47,12 @@ impl Stand {
     }
 
     async fn worker_by(&self, lookup: Option<Lookup>) -> Ctx {
+        self.worker_with(ScrapeConfig::default(), lookup).await
+    }
+
+    async fn worker_with(&self, config: ScrapeConfig, lookup: Option<Lookup>) -> Ctx {
         let allow_networks = Networks(vec!["127.0.0.1/32".parse().expect("a network")]);
-        let config = ScrapeConfig { allow_networks, ..ScrapeConfig::default() };
+        let config = ScrapeConfig { allow_networks, ..config };
         let sites = Sites::new(config, self.hosts().await);
         Ctx {
             job: uuid::Uuid::now_v7(),
