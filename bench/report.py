@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes bench/RESULTS.md from bench/results:   report.py PATH_OF_THE_PEERS_SUMMARY_PY
 
-pg2m.jsonl (bench/run.sh), files.jsonl and fingerprint.json (bench/files.sh), large.json (bench/large.sh), tpch.jsonl (bench/tpch.sh) and tenmillion.json (bench/tenmillion.sh); a missing one leaves out its part.
+pg2m.jsonl (bench/run.sh), files.jsonl and fingerprint.json (bench/files.sh), large.json (bench/large.sh), scrape.jsonl (bench/scrape.sh), tpch.jsonl (bench/tpch.sh) and tenmillion.json (bench/tenmillion.sh); a missing one leaves out its part.
 """
 import datetime as dt
 import json
@@ -19,7 +19,7 @@ PUBLISHED = {"ingestr": 781_250, "tpch": 349_000}  # rows per CPU-second: the pe
 
 
 def main():
-    parts = [head(), pg2m(), files(), fingerprint(), large(), tpch(), tenmillion(), queue()]
+    parts = [head(), pg2m(), files(), fingerprint(), large(), scrape(), tpch(), tenmillion(), queue()]
     (HERE / "RESULTS.md").write_text("\n".join(part for part in parts if part).rstrip() + "\n")
 
 
@@ -125,6 +125,60 @@ def large():
     return "\n".join([f"## One CSV file of {found['bytes'] / 1e9:.1f} GB, {found['rows']:,} rows, types decided over all of it", "", "| goal | measured | |", "|---|---|---|",
                       goal("peak memory of the service below 512 MB", f"{found['worker_peak_mb']} MB", found["worker_peak_mb"] < 512),
                       goal("rows and sums as in the file", f"{found['rows']:,} rows in {found['job_seconds']:.0f} s", found["equal"])]) + "\n"
+
+
+# What a scrape's task is about: its heading, how much of it there is, and of what.
+SCRAPES = {"scrape200": ("200 pages with a table of 50 rows each", 200, "pages"), "rest5k-iceberg": ("5,000 records of an API in 50 pages", 5000, "records"),
+           "large-page": ("One page with a table of 200,000 rows", 200_000, "rows")}
+SCRAPED_ROWS = {"scrape200": 10_000, "rest5k-iceberg": 5000, "large-page": 200_000}
+
+
+def scrape():
+    everything = load("scrape.jsonl")
+    if not everything:
+        return ""
+    lines = ["## Pages and APIs to Iceberg", "", "The site takes 5 ms for each answer; politeness is off. Colly, Scrapy and aiohttp only parse: they write no table.", ""]
+    for task, (title, amount, unit) in SCRAPES.items():
+        runs = [run for run in everything if run["task"] == task]
+        lines += [f"### {title}", "", f"| peer | runs | wall s med (min) | job s | client CPU s med (min) | {unit} per s | {unit} per CPU-s | peak MB | server CPU s | other load |",
+                  "|---|---|---|---|---|---|---|---|---|---|"]
+        for peer in sorted({run["peer"] for run in runs}, key=lambda peer: median(runs, "cpu", peer) or 1e9):
+            good = [run for run in runs if run["peer"] == peer and run["rc"] == 0]
+            if not good:
+                lines.append(f"| {peer} | FAILED | | | | | | | | |")
+                continue
+            wall, cpu, job = (median(runs, key, peer) for key in ("wall", "cpu", "job_seconds"))
+            lines.append(f"| {peer} | {len(good)} | {wall:.2f} ({min(run['wall'] for run in good):.2f}) | {f'{job:.2f}' if job else '-'} | {cpu:.2f} ({min(run['cpu'] for run in good):.2f}) | "
+                         f"{amount / wall:,.0f} | {amount / cpu:,.0f} | {max(run['rss_mb'] for run in good)} | {median(runs, 'srv_cpu', peer):.2f} | {median(runs, 'other_cpu', peer):.0%} |")
+        lines += ["", "| goal | measured | |", "|---|---|---|"]
+        for peer in [peer for peer in dict.fromkeys(run["peer"] for run in runs) if peer.startswith("icehaul")]:
+            lines += scrape_goals(task, peer, runs, amount, unit)
+        lines.append("")
+    return "\n".join(lines) + "\n"
+
+
+def scrape_goals(task, peer, runs, amount, unit):
+    """What one of our cases must reach, beside the peers of the same run."""
+    own = [run for run in runs if run["peer"] == peer]
+    expected = SCRAPED_ROWS[task]
+    short = [run for run in own if run["rc"] or run.get("rows") != expected or run.get("verify", {}).get("rows", expected) != expected]
+    yield goal(f"{peer}: every run ends well with {expected:,} rows, which PyIceberg reads", f"{len(short)} of {len(own)} do not", not short)
+    cpu, wall = median(runs, "cpu", peer), median(runs, "wall", peer)
+    if not cpu:
+        return
+    if task == "scrape200":
+        for other, times in (("colly", 1), ("scrapy", 9)):
+            theirs = median(runs, "cpu", other)
+            if theirs:
+                yield goal(f"{peer}: {unit} per CPU-second, at least {times} times those of {other}", f"{amount / cpu:,.0f} : {amount / theirs:,.0f} = {theirs / cpu:.2f}", theirs / cpu >= times)
+    elif task == "rest5k-iceberg":
+        theirs = median(runs, "wall", "requests+pyiceberg")
+        if theirs:
+            yield goal(f"{peer}: {unit} per second, at least 5 times those of requests with PyIceberg", f"{amount / wall:,.0f} : {amount / theirs:,.0f} = {theirs / wall:.2f}", theirs / wall >= 5)
+    else:
+        peak = max(run["worker_peak_mb"] for run in own if "worker_peak_mb" in run)
+        yield goal(f"{peer}: peak of the service below 400 MiB", f"{peak} MiB", peak < 400)
+        yield goal(f"{peer}: less than 3 s of CPU", f"{cpu:.2f} s", cpu < 3)
 
 
 def tpch():

@@ -26,6 +26,18 @@ service_load() {
         --lineage false --json "$@" >"$SERVICE_FOLDER/$table.json"
 }
 
+# service_scrape TABLE PATH: one scrape into bench.TABLE, its other fields as JSON from standard input. By curl: what the command line would
+# send, without its options for objects.
+service_scrape() {
+    local table=$1 path=$2 job=$SERVICE_FOLDER/$1.json url=http://127.0.0.1:$SERVICE_PORT/api/v1
+    jq -c --arg table "$table" '. + {namespace: "bench", table_name: $table, mode: "append", max_attempts: 1}' |
+        curl -sS --fail-with-body -H 'content-type: application/json' -H 'prefer: wait=60' --data-binary @- "$url/$path" >"$job" || { cat "$job" >&2; return 1; }
+    while jq -e '.status | IN("succeeded", "failed", "cancelled") | not' "$job" >/dev/null; do
+        curl -sSf -H 'prefer: wait=60' "$url/jobs/$(jq -r .job_id "$job")" >"$job.new" && mv "$job.new" "$job"
+    done
+    jq -e '.status == "succeeded"' "$job" >/dev/null || { jq -c .error "$job" >&2; return 1; }
+}
+
 # service_load_table DATABASE VERIFY TABLE: the same from the benchmarks' PostgreSQL.
 service_load_table() {
     service_load "$3" postgres --host 127.0.0.1 --port "${PGPORT_B:-25432}" --database "$1" --user icehaul_reader --password none \
@@ -36,7 +48,7 @@ service_load_table() {
 service_result() {
     jq -sc --argjson peak "$SERVICE_PEAK" '
         def seconds: capture("(?<whole>.*T[0-9:]+)(?<part>\\.[0-9]+)?Z") | (.whole + "Z" | fromdateiso8601) + (.part // "0" | tonumber);
-        {rows: (map(.result.rows_loaded) | add),
+        {rows: (map(.result.rows_loaded // .result.rows_scraped // .result.records) | add),
          job_seconds: ((map((.finished_at | seconds) - (.started_at | seconds)) | add) * 1000 | round / 1000),
          worker_peak_mb: $peak}' "${@/#/$SERVICE_FOLDER/}" | sed 's/^/RESULT /'
 }
