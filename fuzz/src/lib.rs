@@ -2,22 +2,12 @@
 //! would take half an hour.
 #![allow(dead_code, unused_imports, missing_docs)]
 
-pub mod crawl {
-    #[path = "../../../jobs/src/crawl/pages.rs"]
-    pub mod pages;
-    #[path = "../../../jobs/src/crawl/retry_after.rs"]
-    pub mod retry_after;
-    #[path = "../../../jobs/src/crawl/robots.rs"]
-    pub mod robots;
-}
+pub mod crawl;
 #[path = "../../jobs/src/error.rs"]
 mod error;
 #[path = "../../jobs/src/extract/mod.rs"]
 pub mod extract;
-pub mod transform {
-    #[path = "../../../jobs/src/transform/infer/mod.rs"]
-    pub mod infer;
-}
+pub mod transform;
 
 pub use error::{Code, Error, FieldError, Result, Retry};
 
