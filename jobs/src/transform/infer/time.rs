@@ -105,7 +105,8 @@ fn offset(text: &[u8]) -> Option<i32> {
 #[inline]
 fn two(tens: u8, ones: u8) -> Option<i32> {
     let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
-    (tens <= 9 && ones <= 9).then_some(i32::from(tens * 10 + ones))
+    // Not before it is known that both are digits: else the product may be too large.
+    (tens <= 9 && ones <= 9).then(|| i32::from(tens * 10 + ones))
 }
 
 const fn days_in(year: i32, month: i32) -> i32 {

@@ -18,6 +18,8 @@ fn days_of_the_whole_calendar() {
         "2024-00-10",
         "2024-1-1",
         "20240101",
+        "a024-01-01",
+        "20\u{7f}4-~1-01",
         "2024-01-01 ",
     ] {
         assert_eq!(date(wrong.as_bytes()), None, "{wrong}");
