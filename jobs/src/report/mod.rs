@@ -156,6 +156,8 @@ pub struct Transfer {
     pub mode: String,
     /// How the rows were carried.
     pub copy: String,
+    /// How the rows were changed on their way; null if they came as they are.
+    pub transform: Option<Value>,
     /// The rows that were carried.
     pub rows: u64,
     /// Whether the destination was made by this job.

@@ -89,6 +89,28 @@ pub async fn run(work: impl Future<Output = Result<Batches>> + Send + 'static, t
     Ok(Batches { schema, stream: stream.boxed() })
 }
 
+/// Does work that is no query of a person's, on the engine's threads: without a turn, and as long as its rows are taken.
+///
+/// # Errors
+/// [`Kind::InvalidQuery`] for work that panics, and the work's own.
+pub async fn apart(work: impl Future<Output = Result<Batches>> + Send + 'static) -> Result<Batches> {
+    let engine = Engine::get()?;
+    let (opened, schema) = oneshot::channel();
+    let (rows, taken) = mpsc::channel(2);
+    let mut task = JoinSet::new(); // Ends the work when it is dropped.
+    let work = async move {
+        if AssertUnwindSafe(give(work, opened, &rows)).catch_unwind().await.is_err() {
+            let _ = rows.send(Err(broken())).await;
+        }
+    };
+    task.spawn_on(work, engine.runtime.handle());
+    let schema = schema.await.unwrap_or_else(|_| Err(broken()))?;
+    let stream = futures::stream::unfold((taken, task), |(mut taken, task)| async move {
+        taken.recv().await.map(|batch| (batch, (taken, task)))
+    });
+    Ok(Batches { schema, stream: stream.boxed() })
+}
+
 async fn give(
     work: impl Future<Output = Result<Batches>>,
     opened: oneshot::Sender<Result<SchemaRef>>,

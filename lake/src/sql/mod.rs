@@ -11,6 +11,7 @@ mod functions;
 mod provider;
 mod pushdown;
 mod statement;
+mod transform;
 mod travel;
 
 use std::{collections::BTreeMap, sync::Arc, thread::available_parallelism, time::Duration};
@@ -41,6 +42,7 @@ use statement::Parsed;
 use travel::Pinned;
 
 pub use foreign::read_only;
+pub use transform::{SOURCE, check_transform, transform};
 
 /// What the operators of one query may hold together, in bytes.
 const MEMORY_BYTES: usize = 256 << 20;

@@ -33,6 +33,7 @@ use crate::{At, Batches, Error, Kind, Result, Scan, Table};
 pub struct LakeTable {
     table: Table,
     at: At,
+    since: Option<i64>,
     schema: SchemaRef,
 }
 
@@ -41,7 +42,12 @@ impl LakeTable {
     /// [`Kind::SnapshotNotFound`], [`Kind::UnsupportedFeature`].
     pub fn new(table: Table, at: At) -> Result<Self> {
         let schema = table.schema_at(at)?;
-        Ok(Self { table, at, schema })
+        Ok(Self { table, at, since: None, schema })
+    }
+
+    /// Only rows of files that were added after a snapshot.
+    pub fn since(self, since: Option<i64>) -> Self {
+        Self { since, ..self }
     }
 
     pub const fn arrow_schema(&self) -> &SchemaRef {
@@ -105,7 +111,7 @@ impl TableProvider for LakeTable {
             columns: Some(schema.fields().iter().map(|field| field.name().clone()).collect()),
             filter: filters.iter().filter_map(|filter| self.pushed(filter)).reduce(Predicate::and),
             batch_size: Some(session.config().batch_size()),
-            since: None,
+            since: self.since,
         };
         let streams = session.config().target_partitions();
         let rounds = Arc::new(Rounds { table: self.table.clone(), scan, streams, started: Mutex::default() });

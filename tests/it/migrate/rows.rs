@@ -76,3 +76,53 @@ async fn a_new_partitioning_and_compression_can_be_asked_for_and_no_rows_are_row
     assert_eq!((&none["rows_migrated"], &none["checksum_match"]), (&json!(0), &json!(true)), "{none:#}");
     assert!(none["destination_snapshot"].is_string(), "made with a snapshot: by it the job is known again");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_changed_on_their_way_and_the_change_is_proven() {
+    let stand = Stand::new().await;
+    let query = "select g::int as id, 'name ' || g as name, (g / 4.0)::numeric(10,2) as amount, date '2024-01-01' + g % 400 as day, \
+                 case when g % 2 = 0 then g::text else 'x' end as text from generate_series(1, 1000) g";
+    stand.load("orders", query).await;
+    let transform = json!({
+        "select": ["id", "amount", "day"], "rename": {"amount": "price"}, "cast": {"id": "BIGINT"},
+        "computed": {"upper": "upper(name) -- shouted", "year": "date_part('year', day)"}, "where": "amount >= 50",
+    });
+    let body = request("raw.orders", "kept.orders", json!({"transform": transform, "partition_by": ["month(day)"]}));
+    let mut dry = body.clone();
+    dry["dry_run"] = true.into();
+    let plan = stand.icehaul.done("/migrate", &dry).await;
+    assert_eq!(
+        (&plan["dry_run"], &plan["files"], &plan["creates"]),
+        (&json!(true), &json!(1), &json!(true)),
+        "{plan:#}"
+    );
+    let result = stand.icehaul.done("/migrate", &body).await;
+    assert_eq!((&result["rows_migrated"], &result["checksum_match"]), (&json!(801), &json!(true)), "{result:#}");
+    let got = "select count(*), min(price), max(id), min(upper), max(year) from kept.orders";
+    assert_eq!(stand.icehaul.rows(got).await, [json!([801, "50.00", 1000, "NAME 1000", 2025])]);
+    assert_eq!(stand.fingerprint("kept.orders", "default").await, result["destination_checksum"]);
+    let report = stand.report(&result["migration_id"]).await;
+    let names: Vec<_> =
+        report["schema"]["columns"].as_array().expect("columns").iter().map(|c| c["name"].clone()).collect();
+    assert_eq!(names, ["id", "price", "day", "upper", "year"]);
+    assert_eq!((&report["transfer"]["transform"], &report["verify_again"]), (&transform, &Value::Null));
+    assert!(report["not_checked"].to_string().contains("Whether the transformation gives what is meant"));
+
+    let refused = async |transform: Value| {
+        let body = request("raw.orders", "kept.other", json!({"transform": transform}));
+        let (status, answer) = stand.icehaul.post("/migrate", &body).await;
+        match status {
+            reqwest::StatusCode::ACCEPTED => {
+                stand.icehaul.ended(answer["job_id"].as_str().expect("an id")).await["error"]["code"].clone()
+            }
+            _ => answer["errors"][0]["code"].clone(),
+        }
+    };
+    assert_eq!(refused(json!({"where": "id >"})).await, "invalid_query");
+    assert_eq!(refused(json!({"computed": {"n": "(select count(*) from raw.orders)"}})).await, "query_not_allowed");
+    assert_eq!(refused(json!({"computed": {"n": "row_number() over (order by id)"}})).await, "query_not_allowed");
+    assert_eq!(refused(json!({"computed": {"n": "sum(id)"}})).await, "invalid_query");
+    assert_eq!(refused(json!({"select": ["gone"]})).await, "source_column_not_found");
+    assert_eq!(refused(json!({"cast": {"text": "INT"}})).await, "invalid_query", "`x` is no number");
+    assert_eq!(refused(json!({"selects": []})).await, "unknown_field");
+}

@@ -151,6 +151,7 @@ impl Watch<'_> {
             dest_namespace: line.dest.namespace.clone(),
             dest_table: line.dest.table.clone(),
             dest_catalog: line.dest.catalog.clone(),
+            dry_run: false,
             manner: self.request.manner.clone(),
             options,
         }

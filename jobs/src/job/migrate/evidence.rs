@@ -2,14 +2,12 @@
 use std::time::Instant;
 
 use chrono::{TimeDelta, Utc};
-use icehaul_lake::{Model, Table, Target};
+use icehaul_lake::{Column, Model, Table, Target};
+use serde_json::to_value;
 
-use super::{
-    MigrateMode,
-    migration::{Migration, Pinned},
-};
+use super::{MigrateMode, begin::Pinned, migration::Migration};
 use crate::{
-    Error, Result,
+    Error,
     job::{lanes::Written, state_of},
     report::{
         Comparison, FilesCompared, Phase, Report, RowsCompared, RowsDiffering, SchemaCompared, TableState,
@@ -36,10 +34,11 @@ impl Evidence {
     pub fn new(
         migration: &Migration<'_>,
         source: &Pinned,
+        columns: &[Column],
         target: &Target,
-        model: &Model,
+        model: Option<&Model>,
         before: Option<&Table>,
-    ) -> Result<Self> {
+    ) -> Self {
         let mode = migration.request.manner.mode;
         let id = migration.operation().to_owned();
         let mut report = Report::begin(migration.ctx, id, super::MigrateTable::KIND, migration.request);
@@ -57,19 +56,25 @@ impl Evidence {
             mode: mode.as_str().to_owned(),
             copy: migration.request.manner.copy.as_str().to_owned(),
             rows: 0,
+            transform: migration.request.manner.transform.as_ref().and_then(|t| to_value(t).ok()),
             created: before.is_none(),
             published: false,
         });
         report.schema = SchemaCompared {
-            columns: compare_schemas(&source.table.columns_at(source.at)?, &target.columns()),
+            columns: compare_schemas(columns, &target.columns()),
             partitioning: TextsCompared::new(source.table.partitioning(), target.partitioning()),
             sort_order: TextsCompared::new(source.table.sort_order(), target.sort_order()),
-            properties_left_out: if before.is_none() { model.left_out().to_vec() } else { Vec::new() },
+            properties_left_out: model.filter(|_| before.is_none()).map(|m| m.left_out().to_vec()).unwrap_or_default(),
         };
         // Columns that the destination has besides, or has wider, are as the request wants them: the rows are compared.
         let lost = report.schema.columns.iter().any(|column| column.source.is_some() && column.destination.is_none());
         report.schema_match = !lost;
-        Ok(Self { report, mode })
+        Self { report, mode }
+    }
+
+    /// The report as far as it is known before anything is written.
+    pub fn begun(&mut self) -> &Report {
+        &self.report
     }
 
     /// The names of the source's columns.
@@ -192,6 +197,10 @@ impl Evidence {
             all.push("The values of rows: `validate` was false, so that rows were counted only.".to_owned());
         } else {
             all.extend(limits());
+        }
+        if self.report.transfer.as_ref().is_some_and(|transfer| transfer.transform.is_some()) {
+            let text = "Whether the transformation gives what is meant: what it gave is compared with what the destination holds.";
+            all.push(text.to_owned());
         }
         let adds = matches!(self.mode, MigrateMode::Append | MigrateMode::Incremental);
         if adds && self.report.destination.snapshot_before.is_some() {

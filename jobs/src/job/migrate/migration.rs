@@ -1,16 +1,17 @@
 //! One attempt at one table.
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use chrono::Utc;
 use futures::TryStreamExt;
 use icehaul_lake::{
-    At, Batches, Change, Committed, Cursor, CursorMove, Lake, Model, Scan, Table, TableSpec, Target, failpoint,
+    At, Batches, Change, Committed, Lake, Scan, Target, failpoint,
     measure::{By, Depth, Measurer, Rows, differences},
 };
 use serde_json::json;
 
 use super::{
-    CopyMode, MigrateMode, MigrateTable,
+    MigrateMode, MigrateTable,
+    begin::{Begun, Pinned},
     evidence::{Evidence, Proof, Stopwatch},
     files::{Copies, Tasks},
 };
@@ -32,8 +33,8 @@ const DIFFERING: usize = 10;
 pub(super) struct Migration<'a> {
     pub request: &'a MigrateTable,
     pub ctx: &'a Ctx,
-    source_lake: &'a Lake,
-    publisher: Publisher<'a>,
+    pub source_lake: &'a Lake,
+    pub publisher: Publisher<'a>,
 }
 
 /// What was copied and waits for its commit.
@@ -51,30 +52,6 @@ impl Cargo {
     }
 }
 
-/// The source, pinned.
-pub(super) struct Pinned {
-    pub table: Table,
-    pub at: At,
-    /// Only what was added after this snapshot is meant.
-    pub since: Option<i64>,
-    pub files: u64,
-    pub bytes: u64,
-    pub rows: u64,
-}
-
-impl Pinned {
-    /// Counts what is meant.
-    async fn measure(&mut self) -> Result<()> {
-        let mut files = self.table.data_files_since(self.at, self.since).await?;
-        while let Some(file) = files.try_next().await? {
-            self.files += 1;
-            self.bytes += file.bytes;
-            self.rows += file.rows;
-        }
-        Ok(())
-    }
-}
-
 impl<'a> Migration<'a> {
     pub fn new(request: &'a MigrateTable, ctx: &'a Ctx, operation: String) -> Result<Self> {
         let lake = ctx.lake(request.dest_catalog.as_deref())?;
@@ -87,31 +64,14 @@ impl<'a> Migration<'a> {
         if let Some(committed) = self.publisher.committed().await? {
             return self.recovered(&committed).await;
         }
-        self.ctx.progress.phase("planning");
         let mut watch = Stopwatch::start("planning");
-        let mut source = self.ctx.stop.or(self.pin()).await?;
-        let before = self.destination().await?;
-        self.check(&source, before.as_ref())?;
-        let step = self.step(&source).await?;
-        if self.request.manner.mode == MigrateMode::Incremental {
-            source.since = step.from.as_ref().and_then(|from| from.value.parse().ok());
-        }
-        self.ctx.stop.or(source.measure()).await?;
-        let step = matches!(source.at, At::Snapshot(_)).then_some(step);
-        let files = self.request.manner.copy == CopyMode::Files;
-        let carry = match files {
-            true => Some((Arc::new(source.table.carry(source.at).await?), source.table.count(source.at).await?)),
-            false => None,
-        };
-        let model = if files { source.table.exact_model(source.at)? } else { source.table.model(source.at)? };
-        let target = Arc::new(self.publisher.lake.prepare(self.table_spec(&source, &model)?).await?);
-        let mut evidence = Evidence::new(self, &source, &target, &model, before.as_ref())?;
+        let Begun { source, step, carry, mut rows, target, mut evidence } = self.begin().await?;
         let (mut lanes, mut copying, mut hashing) = (Lanes::new(), Tasks::new(), Tasks::new());
         let work = async {
             watch.next("copying", None);
             let cargo = match &carry {
                 Some((carry, rows)) => Cargo::Files(self.copy_files(carry, &target, *rows, &mut copying).await?),
-                None => Cargo::Rows(self.copy(&source, &target, &mut lanes).await?),
+                None => Cargo::Rows(self.copy(&source, rows.take(), &target, &mut lanes).await?),
             };
             failpoint::hit("migrate.copied").await?;
             watch.next("verifying", Some(cargo.rows()));
@@ -167,66 +127,26 @@ impl<'a> Migration<'a> {
         Store(self.publisher.lake)
     }
 
-    /// The source at one snapshot, whatever happens to it from now on.
-    async fn pin(&self) -> Result<Pinned> {
-        let table = self.source_lake.table(&self.request.source()?).await?;
-        let at = match self.request.pinned() {
-            Some(at) => at,
-            None => table.snapshot_id(At::Current)?.map_or(At::Current, At::Snapshot),
-        };
-        Ok(Pinned { table, at, since: None, files: 0, bytes: 0, rows: 0 })
-    }
-
-    /// The destination as it is, if it is there.
-    async fn destination(&self) -> Result<Option<Table>> {
-        match self.publisher.lake.table(&self.publisher.table).await.map_err(Error::from) {
-            Ok(table) => Ok(Some(table)),
-            Err(error) if matches!(error.code(), Code::TableNotFound | Code::NamespaceNotFound) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn check(&self, source: &Pinned, before: Option<&Table>) -> Result<()> {
-        let Some(before) = before else { return Ok(()) };
-        let (here, there) = (source.table.metadata(), before.metadata());
-        if here.uuid() == there.uuid() || here.location() == there.location() {
-            let message = "source and destination are the same table, under whatever names";
-            return Err(Error::field("dest_table", Code::SameTable, message));
-        }
-        if self.request.manner.mode == MigrateMode::Create {
-            let message = format!(
-                "there is a table `{}` already: drop it, choose another name, or say by `mode` `overwrite` or `append` \
-                 what shall become of its rows",
-                self.publisher.table
-            );
-            return Err(Error::new(Code::TableExists, message));
-        }
-        Ok(())
-    }
-
-    fn table_spec(&self, source: &Pinned, model: &Model) -> Result<TableSpec> {
-        let manner = &self.request.manner;
-        Ok(TableSpec {
-            name: self.publisher.table.clone(),
-            schema: source.table.schema_at(source.at)?,
-            partition_by: manner.partition_fields()?,
-            schema_mode: manner.schema_mode.into(),
-            compression: manner.compression.map(Into::into),
-            model: Some(model.clone()),
-        })
-    }
-
     pub fn depth(&self) -> Depth {
         let rows = self.request.manner.sample_rows.unwrap_or(SAMPLED);
         Depth { figures: true, sample: rows as usize }
     }
 
     /// Reads the source and writes files, side by side.
-    async fn copy(&self, source: &Pinned, target: &Target, lanes: &mut Lanes) -> Result<Written> {
+    async fn copy(
+        &self,
+        source: &Pinned,
+        transformed: Option<Batches>,
+        target: &Target,
+        lanes: &mut Lanes,
+    ) -> Result<Written> {
         self.ctx.progress.planned(source.files, Some(source.rows));
         self.ctx.progress.phase("copying");
         let scan = Scan { at: source.at, since: source.since, ..Scan::default() };
-        let streams = source.table.scan_parallel(scan, self.ctx.limits.parallelism.max(1)).await?;
+        let streams = match transformed {
+            Some(batches) => vec![batches],
+            None => source.table.scan_parallel(scan, self.ctx.limits.parallelism.max(1)).await?,
+        };
         for (lane, batches) in streams.into_iter().enumerate() {
             let writer = target.writer(&self.publisher.prefix(), lane).await?;
             let depth = if self.request.manner.validate { self.depth() } else { Depth::default() };
@@ -252,7 +172,7 @@ impl<'a> Migration<'a> {
         if evidence.differences().is_empty() {
             return Ok(());
         }
-        if self.request.manner.validate {
+        if self.request.manner.validate && self.request.manner.transform.is_none() {
             self.ctx.progress.phase("locating");
             let columns = evidence.column_names();
             let by = By { columns: &columns, key: None, most: DIFFERING };
@@ -262,24 +182,6 @@ impl<'a> Migration<'a> {
         let found = evidence.differences().join("; ");
         let message = format!("nothing was published, the files do not hold what was read: {found}");
         Err(Error::new(Code::VerificationFailed, message))
-    }
-
-    /// How far the destination has been migrated from the source, and how far it is with this migration: kept with the rows,
-    /// so that it moves exactly when they come.
-    async fn step(&self, source: &Pinned) -> Result<CursorMove> {
-        let name = format!("iceberg:{}", source.table.metadata().uuid());
-        let (mut cursors, has_rows) = self.publisher.lake.cursors(&self.publisher.table).await?;
-        let from = cursors.remove(&name);
-        if from.is_none() && has_rows && self.request.manner.mode == MigrateMode::Incremental {
-            let message = "the destination has rows, but none that are known to come from this source: migrate once with \
-                           `mode` `overwrite`";
-            return Err(Error::field("mode", Code::CursorUnknown, message));
-        }
-        let value = match source.at {
-            At::Snapshot(id) => id.to_string(),
-            At::Current | At::Timestamp(_) => String::new(),
-        };
-        Ok(CursorMove { source: name, from, to: Cursor { column: "snapshot".to_owned(), value } })
     }
 
     fn change(&self) -> Change {
@@ -362,7 +264,8 @@ impl<'a> Migration<'a> {
     fn verify_again(&self, report: &Report) -> Option<String> {
         let adds = matches!(self.request.manner.mode, MigrateMode::Append | MigrateMode::Incremental);
         let others = adds && report.destination.snapshot_before.is_some();
-        (!others).then(|| report.command())
+        let as_it_is = self.request.manner.transform.is_none() && report.source.since.is_none();
+        (!others && as_it_is).then(|| report.command())
     }
 
     /// Tells the report of rows that an earlier attempt has published, and deletes what is not among them.

@@ -1,9 +1,11 @@
 //! Tables into other tables: pinned, copied, compared, and only then published.
+mod begin;
 mod evidence;
 mod files;
 mod migration;
 mod request;
 mod result;
+mod transform;
 
 use serde_json::Value;
 
@@ -39,7 +41,10 @@ impl Task for MigrateTable {
     }
 
     async fn run(&self, ctx: &Ctx) -> Result<Value> {
-        let report = Migration::new(self, ctx, ctx.job.to_string())?.run().await?;
-        Ok(result_of(&report))
+        let migration = Migration::new(self, ctx, ctx.job.to_string())?;
+        match self.dry_run {
+            true => migration.dry_run().await,
+            false => Ok(result_of(&migration.run().await?)),
+        }
     }
 }

@@ -3,6 +3,7 @@ use icehaul_lake::{At, PartitionField, TableName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::transform::Transform;
 use crate::{
     Code, FieldError, Result,
     spec::{CompressionName, JobOptions, SchemaModeName, yes},
@@ -36,6 +37,9 @@ pub struct MigrateTable {
     /// The catalog in which it is; default: the default one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dest_catalog: Option<String>,
+    /// Only says what would be done.
+    #[serde(default)]
+    pub dry_run: bool,
     /// How it is done.
     #[serde(flatten)]
     pub manner: Manner,
@@ -57,8 +61,11 @@ pub struct Manner {
     /// report says so.
     #[serde(default = "yes")]
     pub validate: bool,
+    /// How rows are changed on their way; they come as they are without it. The comparison is then of the changed rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transform: Option<Transform>,
     /// The partitioning of a new table: `col`, `year(col)`, `month(col)`, `day(col)`, `hour(col)`, `bucket(n, col)` or
-    /// `truncate(n, col)`; default: the source's.
+    /// `truncate(n, col)`; default: the source's, or none with `transform`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub partition_by: Vec<String>,
     /// How data files are compressed; default: as the destination says, else as the source says, else `zstd`.
@@ -134,6 +141,7 @@ impl Manner {
                 wrong.push(FieldError { field, code: Code::InvalidPartition, detail });
             }
         }
+        wrong.extend(self.transform.iter().flat_map(Transform::check));
         if self.copy == CopyMode::Files {
             let given = [
                 (
@@ -146,6 +154,7 @@ impl Manner {
                     !self.partition_by.is_empty(),
                     "files keep their partitions: goes with `copy` `rows` only",
                 ),
+                ("transform", self.transform.is_some(), "files stay as they are: goes with `copy` `rows` only"),
                 ("compression", self.compression.is_some(), "files stay as they are: goes with `copy` `rows` only"),
             ];
             for (field, _, detail) in given.into_iter().filter(|(_, given, _)| *given) {

@@ -1,0 +1,181 @@
+//! What a migration finds out before anything is written.
+use std::sync::Arc;
+
+use futures::TryStreamExt;
+use icehaul_lake::{At, Batches, Carry, Column, Cursor, CursorMove, Model, Table, TableSpec, Target, sql, sql_type_of};
+use serde_json::{Value, json};
+
+use super::{CopyMode, MigrateMode, evidence::Evidence, migration::Migration, transform::Transform};
+use crate::{Code, Error, Result};
+
+/// The source, pinned.
+pub(super) struct Pinned {
+    pub table: Table,
+    pub at: At,
+    /// Only what was added after this snapshot is meant.
+    pub since: Option<i64>,
+    pub files: u64,
+    pub bytes: u64,
+    pub rows: u64,
+}
+
+impl Pinned {
+    /// Counts what is meant.
+    async fn measure(&mut self) -> Result<()> {
+        let mut files = self.table.data_files_since(self.at, self.since).await?;
+        while let Some(file) = files.try_next().await? {
+            self.files += 1;
+            self.bytes += file.bytes;
+            self.rows += file.rows;
+        }
+        Ok(())
+    }
+}
+
+/// What is known before anything is written.
+pub(super) struct Begun {
+    pub source: Pinned,
+    pub step: Option<CursorMove>,
+    /// The files to be carried as they are, and the rows that they hold.
+    pub carry: Option<(Arc<Carry>, u64)>,
+    /// The rows, if they are transformed.
+    pub rows: Option<Batches>,
+    pub target: Arc<Target>,
+    pub evidence: Evidence,
+}
+
+/// A transformed column, as tables tell theirs.
+fn column_of(field: &arrow_schema::Field) -> Column {
+    Column { id: 0, name: field.name().clone(), sql_type: sql_type_of(field), nullable: true, doc: None }
+}
+
+impl Migration<'_> {
+    /// What would be done.
+    pub async fn dry_run(&self) -> Result<Value> {
+        let Begun { source, target, mut evidence, .. } = self.begin().await?;
+        let report = evidence.begun();
+        let rows =
+            if source.table.data_files_since(source.at, source.since).await?.try_any(async |f| f.has_deletes).await? {
+                None
+            } else {
+                Some(source.rows)
+            };
+        Ok(json!({
+            "status": "success", "dry_run": true, "source": report.source.table, "destination": report.destination.table,
+            "source_snapshot": report.source.snapshot_id, "since": report.source.since, "rows": rows,
+            "files": source.files, "bytes": source.bytes, "creates": !target.exists(), "transfer": report.transfer,
+            "schema": report.schema,
+        }))
+    }
+
+    /// Pins the source and fits it to the destination; nothing is written yet.
+    pub async fn begin(&self) -> Result<Begun> {
+        self.ctx.progress.phase("planning");
+        let mut source = self.ctx.stop.or(self.pin()).await?;
+        let before = self.destination().await?;
+        self.check(&source, before.as_ref())?;
+        let step = self.step(&source).await?;
+        let manner = &self.request.manner;
+        if manner.mode == MigrateMode::Incremental {
+            source.since = step.from.as_ref().and_then(|from| from.value.parse().ok());
+        }
+        self.ctx.stop.or(source.measure()).await?;
+        let step = matches!(source.at, At::Snapshot(_)).then_some(step);
+        let carry = match manner.copy {
+            CopyMode::Files => {
+                Some((Arc::new(source.table.carry(source.at).await?), source.table.count(source.at).await?))
+            }
+            CopyMode::Rows => None,
+        };
+        let (model, rows) = match (manner.copy, &manner.transform) {
+            (CopyMode::Files, _) => (Some(source.table.exact_model(source.at)?), None),
+            (CopyMode::Rows, None) => (Some(source.table.model(source.at)?), None),
+            (CopyMode::Rows, Some(transform)) => (None, Some(self.transformed(&source, transform).await?)),
+        };
+        let schema = match &rows {
+            Some(rows) => rows.schema.clone(),
+            None => source.table.schema_at(source.at)?,
+        };
+        let target = Arc::new(self.publisher.lake.prepare(self.table_spec(schema, model.clone())?).await?);
+        let columns = match &rows {
+            Some(rows) => rows.schema.fields().iter().map(|field| column_of(field)).collect(),
+            None => source.table.columns_at(source.at)?,
+        };
+        let evidence = Evidence::new(self, &source, &columns, &target, model.as_ref(), before.as_ref());
+        Ok(Begun { source, step, carry, rows, target, evidence })
+    }
+
+    /// The source's rows as the request wants them changed.
+    async fn transformed(&self, source: &Pinned, transform: &Transform) -> Result<Batches> {
+        let names: Vec<_> = source.table.columns_at(source.at)?.into_iter().map(|column| column.name).collect();
+        let statement = transform.sql(&names)?;
+        Ok(sql::transform(source.table.clone(), source.at, source.since, &statement).await?)
+    }
+
+    /// The source at one snapshot, whatever happens to it from now on.
+    async fn pin(&self) -> Result<Pinned> {
+        let table = self.source_lake.table(&self.request.source()?).await?;
+        let at = match self.request.pinned() {
+            Some(at) => at,
+            None => table.snapshot_id(At::Current)?.map_or(At::Current, At::Snapshot),
+        };
+        Ok(Pinned { table, at, since: None, files: 0, bytes: 0, rows: 0 })
+    }
+
+    /// The destination as it is, if it is there.
+    async fn destination(&self) -> Result<Option<Table>> {
+        match self.publisher.lake.table(&self.publisher.table).await.map_err(Error::from) {
+            Ok(table) => Ok(Some(table)),
+            Err(error) if matches!(error.code(), Code::TableNotFound | Code::NamespaceNotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn check(&self, source: &Pinned, before: Option<&Table>) -> Result<()> {
+        let Some(before) = before else { return Ok(()) };
+        let (here, there) = (source.table.metadata(), before.metadata());
+        if here.uuid() == there.uuid() || here.location() == there.location() {
+            let message = "source and destination are the same table, under whatever names";
+            return Err(Error::field("dest_table", Code::SameTable, message));
+        }
+        if self.request.manner.mode == MigrateMode::Create {
+            let message = format!(
+                "there is a table `{}` already: drop it, choose another name, or say by `mode` `overwrite` or `append` \
+                 what shall become of its rows",
+                self.publisher.table
+            );
+            return Err(Error::new(Code::TableExists, message));
+        }
+        Ok(())
+    }
+
+    fn table_spec(&self, schema: arrow_schema::SchemaRef, model: Option<Model>) -> Result<TableSpec> {
+        let manner = &self.request.manner;
+        Ok(TableSpec {
+            name: self.publisher.table.clone(),
+            schema,
+            partition_by: manner.partition_fields()?,
+            schema_mode: manner.schema_mode.into(),
+            compression: manner.compression.map(Into::into),
+            model,
+        })
+    }
+
+    /// How far the destination has been migrated from the source, and how far it is with this migration: kept with the rows,
+    /// so that it moves exactly when they come.
+    async fn step(&self, source: &Pinned) -> Result<CursorMove> {
+        let name = format!("iceberg:{}", source.table.metadata().uuid());
+        let (mut cursors, has_rows) = self.publisher.lake.cursors(&self.publisher.table).await?;
+        let from = cursors.remove(&name);
+        if from.is_none() && has_rows && self.request.manner.mode == MigrateMode::Incremental {
+            let message = "the destination has rows, but none that are known to come from this source: migrate once with \
+                           `mode` `overwrite`";
+            return Err(Error::field("mode", Code::CursorUnknown, message));
+        }
+        let value = match source.at {
+            At::Snapshot(id) => id.to_string(),
+            At::Current | At::Timestamp(_) => String::new(),
+        };
+        Ok(CursorMove { source: name, from, to: Cursor { column: "snapshot".to_owned(), value } })
+    }
+}

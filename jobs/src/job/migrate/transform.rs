@@ -1,0 +1,105 @@
+//! Rows that are changed on their way.
+use std::collections::BTreeMap;
+
+use icehaul_lake::sql;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Code, Error, FieldError, Result};
+
+/// How rows are changed on their way. Expressions are SQL over the source's columns; each row becomes one row or none.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub struct Transform {
+    /// Only these columns, in this order; all if there are none here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub select: Vec<String>,
+    /// New names of columns.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub rename: BTreeMap<String, String>,
+    /// Other types of columns, in SQL's spelling (`BIGINT`, `DECIMAL(12, 2)`). A value that does not fit fails the job.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub cast: BTreeMap<String, String>,
+    /// More columns: their names, and the expressions that give their values.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub computed: BTreeMap<String, String>,
+    /// Only rows for which this holds.
+    #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
+}
+
+impl Transform {
+    /// Finds what is wrong without any I/O.
+    pub(super) fn check(&self) -> Vec<FieldError> {
+        let mut wrong = Vec::new();
+        let mut check = |field: String, sql: String| {
+            if let Err(e) = sql::check_transform(&sql) {
+                let error = Error::from(e);
+                wrong.push(FieldError { field, code: error.code(), detail: error.message().to_owned() });
+            }
+        };
+        let one = |item: String| format!("SELECT {item} FROM {}", sql::SOURCE);
+        for (name, text) in &self.computed {
+            check(format!("transform.computed.{name}"), one(format!("({text}\n)")));
+        }
+        for (name, text) in &self.cast {
+            check(format!("transform.cast.{name}"), one(format!("CAST({} AS {text}\n)", quoted(name))));
+        }
+        if let Some(text) = &self.filter {
+            check("transform.where".to_owned(), format!("{} WHERE ({text}\n)", one("1".to_owned())));
+        }
+        wrong
+    }
+
+    /// The statement over a table with these columns.
+    pub(super) fn sql(&self, columns: &[String]) -> Result<String> {
+        let named = self.select.iter().map(|name| ("select", name));
+        let named = named.chain(self.rename.keys().map(|name| ("rename", name)));
+        for (field, name) in named.chain(self.cast.keys().map(|name| ("cast", name))) {
+            if !columns.contains(name) {
+                let detail = format!("the source has no column `{name}`; its columns are {}", columns.join(", "));
+                return Err(Error::field(format!("transform.{field}"), Code::SourceColumnNotFound, detail));
+            }
+        }
+        let chosen = if self.select.is_empty() { columns } else { &self.select };
+        let column = |name: &String| {
+            let value = match self.cast.get(name) {
+                Some(kind) => format!("CAST({} AS {kind}\n)", quoted(name)),
+                None => quoted(name),
+            };
+            format!("{value} AS {}", quoted(self.rename.get(name).unwrap_or(name)))
+        };
+        let computed = self.computed.iter().map(|(name, text)| format!("({text}\n) AS {}", quoted(name)));
+        let items: Vec<String> = chosen.iter().map(column).chain(computed).collect();
+        let condition = self.filter.as_ref().map(|text| format!(" WHERE ({text}\n)")).unwrap_or_default();
+        Ok(format!("SELECT {} FROM {}{condition}", items.join(", "), sql::SOURCE))
+    }
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_statement_says_what_is_asked_for() {
+        let text = r#"{"select": ["b", "a"], "rename": {"a": "the \"a\""}, "cast": {"b": "BIGINT"},
+                       "computed": {"c": "a + 1 -- more"}, "where": "a > 0"}"#;
+        let transform: Transform = serde_json::from_str(text).expect("a transform");
+        let columns = ["a", "b", "x"].map(str::to_owned);
+        assert_eq!(
+            transform.sql(&columns).expect("a statement"),
+            "SELECT CAST(\"b\" AS BIGINT\n) AS \"b\", \"a\" AS \"the \"\"a\"\"\", (a + 1 -- more\n) AS \"c\" \
+             FROM \"rows\".\"source\" WHERE (a > 0\n)"
+        );
+        assert!(transform.check().is_empty(), "{:?}", transform.check());
+        let wrong = Transform { select: vec!["z".into()], ..Transform::default() };
+        assert_eq!(wrong.sql(&columns).map_err(|e| e.code()), Err(Code::SourceColumnNotFound));
+        let wrong = Transform { filter: Some("a >".into()), ..Transform::default() };
+        assert_eq!(wrong.check()[0].field, "transform.where");
+    }
+}
