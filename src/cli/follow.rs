@@ -209,6 +209,9 @@ pub fn report(job: &Value, as_json: bool) -> Result<(), Failure> {
 
 fn succeeded(job: &Value) {
     let (table, result) = (print::cell(&job["table"]), &job["result"]);
+    if result["dry_run"] == true {
+        return print::json(result);
+    }
     if result["migration_id"].is_string() {
         return proven(result);
     }
@@ -240,7 +243,10 @@ fn succeeded(job: &Value) {
 /// What a migration or a verification has proven.
 fn proven(result: &Value) {
     let text = |key: &str| print::cell(&result[key]);
-    print::line(format_args!("{} → {}: {}", text("source"), text("destination"), text("summary")));
+    match result["source"].is_null() {
+        true => print::line(text("summary")),
+        false => print::line(format_args!("{} → {}: {}", text("source"), text("destination"), text("summary"))),
+    }
     for (name, key) in [("snapshot", "destination_snapshot"), ("fingerprint", "source_checksum"), ("report", "report")]
     {
         if !result[key].is_null() {
