@@ -40,6 +40,9 @@ pub struct Limits {
     pub max_files: usize,
     /// The longest footer of a Parquet file, in bytes.
     pub max_footer_bytes: usize,
+    /// The memory that the columns of a crawl's pages may take together, in bytes; beyond it, pages are read a second time
+    /// from where they were written down.
+    pub max_kept_bytes: usize,
     /// Parallel readers of one load when the request does not say.
     pub parallelism: usize,
     /// How long a source's statement may run, in seconds.
@@ -56,6 +59,7 @@ impl Default for Limits {
             max_decompressed_bytes: 1 << 40,
             max_files: 100_000,
             max_footer_bytes: 64 << 20,
+            max_kept_bytes: 64 << 20,
             parallelism: 2,
             statement_timeout_seconds: 6.0 * 3600.0,
             connect_timeout_seconds: 10.0,

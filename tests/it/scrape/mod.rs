@@ -4,6 +4,7 @@ mod bad_input;
 mod browser;
 mod guard;
 mod html;
+mod large;
 mod polite;
 mod resume;
 mod robots;

@@ -56,7 +56,7 @@ pub(super) async fn crawl(
         // A page without rows is the end, and no part of what was read.
         if taken.rows > 0 || number == 1 {
             ctx.progress.add_page();
-            gathered.add(&page, taken, ctx.limits.max_columns).await?;
+            gathered.add(&page, taken, &ctx.limits).await?;
         }
         if !goes_on {
             return Ok(Crawled::Rows(Box::new(Rows { gathered, validators })));

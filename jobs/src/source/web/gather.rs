@@ -13,11 +13,10 @@ use super::{
 };
 use crate::{
     Code, Error, Result,
+    config::Limits,
     extract::{Column, Note, Profile},
 };
 
-/// The memory that the columns of all pages may take together.
-const MOST_KEPT: usize = 64 << 20;
 /// The most that is told of pages.
 const MOST_NOTES: usize = 200;
 
@@ -82,7 +81,7 @@ impl Gathered {
     ///
     /// # Errors
     /// [`Code::TooManyColumns`].
-    pub(super) async fn add(&mut self, page: &Fetched, taken: Taken, most_columns: usize) -> Result<()> {
+    pub(super) async fn add(&mut self, page: &Fetched, taken: Taken, limits: &Limits) -> Result<()> {
         self.pages.push(Seen {
             number: page.number,
             url: page.url.to_string(),
@@ -98,14 +97,14 @@ impl Gathered {
         {
             *value = newest(value.take(), &column.cells);
         }
-        self.columns.meet(&taken.columns, &self.order, most_columns)?;
+        self.columns.meet(&taken.columns, &self.order, limits.max_columns)?;
         let columns: Arc<[Column]> = taken.columns.into();
         match &mut self.kept {
             Some(kept) => {
                 self.kept_bytes += taken.bytes;
                 kept.push(columns);
                 // One page alone is kept however large it is: reading it twice would take as much.
-                if self.kept_bytes > MOST_KEPT && kept.len() > 1 {
+                if self.kept_bytes > limits.max_kept_bytes && kept.len() > 1 {
                     let kept = self.kept.take().unwrap_or_default();
                     self.survey(kept).await?;
                 }
