@@ -24,6 +24,7 @@ async fn requests_that_mean_nothing_are_refused_at_once() {
         ("/scrape-api", page, json!({"selector": "$.a["}), "selector", "invalid_selector"),
         ("/scrape-api", page, json!({"params": {"a": [1]}}), "params.a", "invalid_field"),
         ("/scrape-api", page, json!({"render": "browser"}), "render", "unknown_field"),
+        ("/scrape", page, json!({"wait_for": "p"}), "wait_for", "conflicting_fields"),
         ("/scrape", page, json!({"pagination": {"style": "cursor"}}), "pagination.path", "missing_field"),
         ("/scrape", page, json!({"mode": "incremental", "cursor": "a"}), "cursor", "conflicting_fields"),
     ] {

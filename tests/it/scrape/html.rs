@@ -153,3 +153,19 @@ async fn scripts_in_cells_are_text() {
     let rows = service.icehaul.rows("select a from web.x").await;
     assert_eq!(rows, [json!(["<script>alert(1)</script>=cmd|' /C calc'!A0"])]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_pages_made_by_scripts_become_tables() {
+    let service = Service::with(&[("ICEHAUL_SCRAPE__BROWSER_SANDBOX", "false".to_owned())]).await;
+    let site = Site::start().await;
+    let plain = service.failure("/scrape", &site.url("/script/table"), json!({"selector": "#t"})).await;
+    assert_eq!(plain.0, "selector_matched_nothing", "{}", plain.1);
+    let fields = json!({"selector": "#t", "render": "browser", "wait_for": "#t tr"});
+    assert_eq!(service.scrape(&site.url("/script/table"), "made", fields).await["rows_scraped"], 3);
+    let fields = json!({"selector": "#t", "render": "browser", "wait_for": "#t", "click": "#more"});
+    assert_eq!(service.scrape(&site.url("/script/more"), "more", fields).await["rows_scraped"], 40);
+    let rows = service.icehaul.rows("select count(*), sum(n), max(name) from web.more").await;
+    assert_eq!(rows, [json!([40, 820, "name 9"])]);
+    let unchanged = json!({"selector": "#t", "render": "browser", "wait_for": "#t tr"});
+    assert_eq!(service.scrape(&site.url("/script/table"), "made", unchanged).await["unchanged"], true);
+}

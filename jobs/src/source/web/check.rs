@@ -2,7 +2,7 @@
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use url::Url;
 
-use super::{super::Names, Api, Content, Crawl, Page};
+use super::{super::Names, Api, Content, Crawl, Page, Render};
 use crate::{
     Code, FieldError,
     crawl::egress::Egress,
@@ -60,6 +60,11 @@ pub(super) fn page(page: &Page) -> Vec<FieldError> {
         }
         Some(path) if is_xml_path(path) => wrong.extend(without_selector(crawl).check()),
         _ => wrong.extend(crawl.extraction.check()),
+    }
+    wrong.extend(page.rendering.check());
+    if page.render != Render::Browser {
+        let given = page.rendering.given().into_iter();
+        wrong.extend(given.map(|field| fault(field, Code::ConflictingFields, "goes with `render` `browser` only")));
     }
     wrong
 }

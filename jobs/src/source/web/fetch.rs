@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Code, Ctx, Error, Result,
-    crawl::{Ask, Validators, Visits},
+    crawl::{Ask, Validators, Visits, browser},
 };
 
 /// A page that came, and what it has given.
@@ -92,16 +92,16 @@ impl<'a> Pages<'a> {
         url: Url,
         validators: Option<Validators>,
     ) -> impl Future<Output = Result<Got>> + Send + 'static {
-        let order = self.order.clone();
+        let (ctx, order) = (self.ctx.clone(), self.order.clone());
         async move {
-            if order.renders {
-                // The browser takes the place of the request here.
-                return Err(Error::new(
-                    Code::BrowserUnavailable,
-                    "no browser is part of this worker; leave out `render`",
-                ));
-            }
-            let page = visits.get(&Ask { url: &url, validators: validators.as_ref() }).await?;
+            // In boxes: all that fetching may come to be would not fit on the stack.
+            let page = match &order.rendering {
+                Some(rendering) => {
+                    let most = order.crawl.manners.page_bytes() as u64;
+                    Box::pin(browser::render(&ctx, &visits, &url, rendering, most)).await?
+                }
+                None => Box::pin(visits.get(&Ask { url: &url, validators: validators.as_ref() })).await?,
+            };
             if page.not_modified {
                 return Ok(None);
             }

@@ -28,7 +28,7 @@ use serde_json::Value;
 use self::order::Order;
 pub use self::request::{Content, Crawl, Nested, OnEmpty, Render, Scalar, Since};
 use super::{Names, Place, Plan, Source, Split, Wish};
-use crate::{Batches, Ctx, FieldError, Result, Secret};
+use crate::{Batches, Ctx, FieldError, Result, Secret, crawl::browser::Rendering};
 
 /// A page, or pages, of the web.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -39,6 +39,9 @@ pub struct Page {
     /// How a page is read.
     #[serde(default)]
     pub render: Render,
+    /// What the browser does before the page is read.
+    #[serde(flatten)]
+    pub rendering: Rendering,
 }
 
 /// An API that answers in JSON or XML.
@@ -75,7 +78,7 @@ impl Source for Page {
     }
 
     async fn plan(&self, ctx: &Ctx, wish: &Wish) -> Result<Plan> {
-        plan::plan(ctx, Order::of_page(self)?, wish).await
+        Box::pin(plan::plan(ctx, Order::of_page(self)?, wish)).await
     }
 
     async fn read(&self, ctx: &Ctx, plan: &Plan, split: &Split) -> Result<Batches> {
@@ -115,7 +118,7 @@ impl Source for Api {
 
     async fn plan(&self, ctx: &Ctx, wish: &Wish) -> Result<Plan> {
         let after = wish.cursor.as_ref().and_then(|cursor| cursor.after.as_deref());
-        plan::plan(ctx, Order::of_api(self, after)?, wish).await
+        Box::pin(plan::plan(ctx, Order::of_api(self, after)?, wish)).await
     }
 
     async fn read(&self, ctx: &Ctx, plan: &Plan, split: &Split) -> Result<Batches> {

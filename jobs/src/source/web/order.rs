@@ -7,7 +7,10 @@ use url::Url;
 use super::{Api, Content, Crawl, Nested, Page, Render, address};
 use crate::{
     Code, Error, Result,
-    crawl::pages::{Pagination, Style},
+    crawl::{
+        browser::Rendering,
+        pages::{Pagination, Style},
+    },
     extract::{FieldSelector, json, xml},
     transform::infer::Kind,
 };
@@ -22,7 +25,7 @@ const WITHOUT_EFFECT: [&str; 10] = [
     "max_seconds",
     "keep_raw",
     "on_empty",
-    "render_timeout_seconds",
+    "render_seconds",
     "since",
 ];
 
@@ -35,8 +38,8 @@ pub(super) struct Inner {
     /// Where the first page is.
     pub first: Url,
     pub is_api: bool,
-    /// Whether a browser renders the pages.
-    pub renders: bool,
+    /// How a browser renders the pages, if one does.
+    pub rendering: Option<Rendering>,
     /// What a selector means in each kind of answer; a sentence where it means nothing.
     pub json: std::result::Result<json::Path, String>,
     pub xml: std::result::Result<xml::Path, String>,
@@ -62,17 +65,18 @@ impl std::ops::Deref for Order {
 impl Order {
     pub(super) fn of_page(page: &Page) -> Result<Self> {
         let first = address::first(&page.crawl.url, &BTreeMap::new(), None)?;
-        Ok(Self::new(&page.crawl, first, false, page.render == Render::Browser, key(page)))
+        let rendering = (page.render == Render::Browser).then(|| page.rendering.clone());
+        Ok(Self::new(&page.crawl, first, false, rendering, key(page)))
     }
 
     /// An API, asked for what comes after a cursor's value.
     pub(super) fn of_api(api: &Api, after: Option<&str>) -> Result<Self> {
         let since = api.since.as_ref().map(|since| since.parameter.as_str()).zip(after);
         let first = address::first(&api.crawl.url, &api.params, since)?;
-        Ok(Self::new(&api.crawl, first, true, false, key(api)))
+        Ok(Self::new(&api.crawl, first, true, None, key(api)))
     }
 
-    fn new(crawl: &Crawl, first: Url, is_api: bool, renders: bool, key: String) -> Self {
+    fn new(crawl: &Crawl, first: Url, is_api: bool, rendering: Option<Rendering>, key: String) -> Self {
         let selector = crawl.extraction.selector.as_deref().unwrap_or_default();
         let fields = crawl.extraction.fields.0.iter();
         let json_fields = fields.map(|(name, path)| Ok((name.clone(), json::Path::parse(path)?))).collect();
@@ -81,7 +85,7 @@ impl Order {
         Self(Arc::new(Inner {
             first,
             is_api,
-            renders,
+            rendering,
             json: json::Path::parse(selector),
             xml: xml::Path::parse(selector),
             json_fields,
@@ -111,7 +115,7 @@ impl Order {
     /// How many pages are asked for at once: one, unless their addresses are known beforehand and the request permits more.
     pub(super) fn ahead(&self) -> usize {
         let counted = self.pagination().is_some_and(Pagination::counts);
-        match counted && !self.renders {
+        match counted && self.rendering.is_none() {
             true => self.crawl.manners.connections.unwrap_or(1).clamp(1, 16) as usize,
             false => 1,
         }

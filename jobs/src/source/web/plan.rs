@@ -47,7 +47,7 @@ pub(super) async fn plan(ctx: &Ctx, order: Order, wish: &Wish) -> Result<Plan> {
     };
     let spool = Spool::new(ctx, place, order.crawl.keep_raw);
     let known = last.as_ref().and_then(|last| last.validators.as_ref());
-    let Rows { mut gathered, validators } = match crawl(ctx, &order, &spool, cursor, known).await? {
+    let Rows { mut gathered, validators } = match Box::pin(crawl(ctx, &order, &spool, cursor, known)).await? {
         Crawled::Rows(rows) => *rows,
         Crawled::NotModified => return Ok(nothing_new(&order, 1)),
     };
