@@ -93,8 +93,8 @@ impl Compression {
 
 /// One algorithm.
 trait Decoder: Send {
-    /// Decompresses some of the input to the output's end: how many bytes of it were used. Nothing of both is only
-    /// right if the input is empty.
+    /// Decompresses some of the input to the output's end: how many bytes of it were used. Neither using nor giving any is
+    /// only right if the input is empty.
     fn run(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<usize, Bad>;
 
     /// Whether the data may end here.
@@ -137,7 +137,7 @@ impl Decoding {
             self.count_empty(used, output.len() > before)?;
             self.input.advance(used);
             self.taken += used as u64;
-            let idle = used == 0 && output.len() < output.capacity();
+            let idle = used == 0 && output.len() == before;
             if output.len() == output.capacity() || (self.ended && idle) {
                 break;
             }

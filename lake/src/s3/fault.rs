@@ -54,6 +54,7 @@ impl Bucket {
             "InvalidObjectState" => {
                 (Kind::ObjectArchived, "it lies in an archive and must be restored first".to_owned())
             }
+            "RequestTimeout" => (Kind::StoreUnreachable, "the store waited too long for the request".to_owned()),
             "InvalidBucketName" => (Kind::BucketNotFound, format!("the store takes `{bucket}` for no bucket's name")),
             "PreconditionFailed" | "InvalidRange" => (Kind::ObjectChanged, "it changed while it was read".to_owned()),
             "QuotaExceeded" | "XMinioStorageFull" | "InsufficientStorage" | "StorageFull" | "NoSpace" => {
@@ -151,7 +152,10 @@ impl Said {
             _ if self.redirect => {
                 (Kind::ObjectForbidden, "the store redirects: give the bucket's `region` and endpoint".to_owned())
             }
-            (400..=499, _) => (Kind::Internal, format!("the store refuses the request{code}")),
+            (408, _) => (Kind::StoreUnreachable, "the store waited too long for the request".to_owned()),
+            (400..=499, _) => {
+                (Kind::ObjectForbidden, format!("the store refuses the request{code}: check `region`, bucket and key"))
+            }
             (_, Some(_)) if self.tls => (Kind::StoreTls, "the TLS handshake failed".to_owned()),
             (_, Some(HttpErrorKind::Timeout)) => (Kind::StoreUnreachable, "it does not answer in time".to_owned()),
             (_, Some(HttpErrorKind::Connect)) => (Kind::StoreUnreachable, "it cannot be reached".to_owned()),

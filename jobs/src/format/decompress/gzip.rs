@@ -68,10 +68,13 @@ impl Gzip {
         let status =
             self.inflate.decompress_vec(input, output, FlushDecompress::None).map_err(|e| Bad(e.to_string()))?;
         self.crc.update(&output[start..]);
-        if status == Status::StreamEnd {
-            self.state = State::Trailer;
+        let used = (self.inflate.total_in() - taken) as usize;
+        if status != Status::StreamEnd {
+            return Ok(used);
         }
-        Ok((self.inflate.total_in() - taken) as usize)
+        // The end may be told late, when the data had been used up before: then only the trailer moves on.
+        self.state = State::Trailer;
+        Ok(used + self.trailer(&input[used..])?)
     }
 
     /// The checksum and the length modulo 2^32.

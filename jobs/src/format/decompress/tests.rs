@@ -48,6 +48,21 @@ fn the_first_bytes_decide_and_the_name_must_agree() {
     assert_eq!(of("a.csv.zst", &gzip(b"a")), Err(Code::BadCompression));
 }
 
+/// Texts that end just past a chunk of output: the decoder has used all data before it gives the last of it.
+#[tokio::test]
+async fn texts_of_every_length_past_a_chunk_are_read() {
+    for extra in 0..40 {
+        let text = ["a,b\n".into(), "\n".repeat(2 * CHUNK + extra - 4)].concat().into_bytes();
+        for level in [1, 6, 9] {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(level));
+            encoder.write_all(&text).expect("written");
+            let whole = encoder.finish().expect("finished").repeat(2);
+            let read = decoded(Compression::Gzip, &whole, whole.len()).await;
+            assert!(read.is_ok_and(|read| read == text.repeat(2)), "{extra} at level {level}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn all_members_and_frames_are_read() {
     let text = text();

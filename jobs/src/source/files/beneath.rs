@@ -134,7 +134,11 @@ fn step_by_step(at: &Beneath, root: OwnedFd, rest: &Path, flags: OFlags) -> Resu
 fn failed(at: &Beneath, errno: Errno) -> Error {
     let name = name(at);
     let (code, why) = match errno {
-        Errno::XDEV => (Code::PathNotAllowed, "a link leads out of the folder that may be read".to_owned()),
+        Errno::XDEV => (
+            Code::PathNotAllowed,
+            "a link leads out of the folder that may be read, or is absolute: links within it must be relative"
+                .to_owned(),
+        ),
         Errno::LOOP => (Code::PathNotAllowed, "its symbolic links cannot be followed here".to_owned()),
         Errno::NOENT | Errno::NOTDIR => (Code::SourceNotFound, "there is no such file".to_owned()),
         Errno::NAMETOOLONG => (Code::SourceNotFound, "no name is that long".to_owned()),

@@ -6,6 +6,7 @@ mod access;
 mod object;
 mod place;
 
+use chrono::{TimeDelta, Utc};
 use futures::TryStreamExt;
 use icehaul_lake::s3::{Bucket, Object};
 use schemars::JsonSchema;
@@ -123,7 +124,7 @@ impl Source for S3 {
         let missing = || Error::field("key", Code::MissingField, "is required");
         let (name, key) = self.place().ok_or_else(missing)?;
         let bucket = self.access.bucket(name, ctx)?;
-        let objects = ctx.stop.or(find(&bucket, name, key, ctx.limits.max_files)).await?;
+        let objects = ctx.stop.or(find_settled(&bucket, name, key, ctx.limits.max_files)).await?;
         let found = objects.into_iter().map(|object| {
             let marks = [Mark::Text(name.to_owned()), Mark::Text(object.key.clone())].into();
             Found { blob: S3Object::of(&bucket, name, object), marks }
@@ -144,6 +145,22 @@ impl S3 {
             None => self.bucket.as_deref().zip(self.key.as_deref()),
         }
     }
+}
+
+/// How long an object must have lain there to be told from another by its time, which stores tell in whole seconds.
+const SETTLED: TimeDelta = TimeDelta::seconds(2);
+
+/// As [`find`]. Where a store tells no `ETag`, objects of this very moment are looked at again a little later: another one
+/// in their place would have the same time.
+async fn find_settled(bucket: &Bucket, name: &str, key: &str, most: usize) -> Result<Vec<Object>> {
+    let found = find(bucket, name, key, most).await?;
+    let now = Utc::now();
+    let is_fresh = |object: &Object| object.etag.is_none() && (now - object.last_modified).abs() < SETTLED;
+    if !found.iter().any(is_fresh) {
+        return Ok(found);
+    }
+    tokio::time::sleep(SETTLED.to_std().unwrap_or_default()).await;
+    find(bucket, name, key, most).await
 }
 
 /// The objects that a key means, sorted; at least one.
