@@ -98,7 +98,11 @@ impl Drop for Process {
     /// Ends what it has started too: its private Redis has no other to end it.
     fn drop(&mut self) {
         let Some(id) = self.child.id() else { return };
-        let children = crate::machine::children(id);
+        // Not the shell that watches over its browser: that one ends it, and clears away, as soon as the process is gone.
+        let is_redis = |child: &u32| {
+            std::fs::read_to_string(format!("/proc/{child}/comm")).is_ok_and(|name| name.trim() == "redis-server")
+        };
+        let children: Vec<_> = crate::machine::children(id).into_iter().filter(is_redis).collect();
         let _ = self.child.start_kill();
         for child in children {
             let _ = crate::signal(child, "KILL");

@@ -5,6 +5,8 @@ folder=$1
 shift
 setsid "$@" 5<&- &
 browser=$!
+# What stops a whole group of processes is not for this one, which has to clear away.
+trap '' HUP INT TERM
 exec 3<&- 4>&-
 read -r _ <&5
 kill -s KILL -- "-$browser" "$browser"
