@@ -1,7 +1,7 @@
 //! A turn as Redis knows it: renewed while it is held, given back when it is dropped, and ended by itself with its worker.
 use std::{
     sync::{
-        Arc, Weak,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::Duration,
@@ -26,26 +26,40 @@ pub(super) struct Lease {
     owner: String,
     /// Whether it is for more than one request.
     kept: bool,
-    good: Arc<AtomicBool>,
+    state: Arc<State>,
     renewal: AbortHandle,
+}
+
+/// What its renewal tells.
+struct State {
+    good: AtomicBool,
+    held: Mutex<Instant>,
+}
+
+impl State {
+    /// When it was certainly held.
+    fn held(&self) -> MutexGuard<'_, Instant> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Lease {
     /// A lease that was just taken.
     pub(super) fn new(hosts: Hosts, of: Weak<Host>, host: String, token: String, owner: String, kept: bool) -> Self {
-        let good = Arc::new(AtomicBool::new(true));
-        let renewing = renew(hosts.clone(), of, host.clone(), token.clone(), good.clone());
+        let state = Arc::new(State { good: AtomicBool::new(true), held: Mutex::new(Instant::now()) });
+        let renewing = renew(hosts.clone(), of, host.clone(), token.clone(), state.clone());
         let renewal = tokio::spawn(renewing).abort_handle();
-        Self { hosts, host, token, owner, kept, good, renewal }
+        Self { hosts, host, token, owner, kept, state, renewal }
     }
 
     pub(super) fn token(&self) -> &str {
         &self.token
     }
 
-    /// Whether another request may be made under it: it is held, and nobody else wants it.
+    /// Whether another request may be made under it: it is held, and nobody else wants it. A process that was stopped for
+    /// a while finds it too old.
     pub(super) fn is_good(&self) -> bool {
-        self.good.load(Relaxed)
+        self.state.good.load(Relaxed) && self.state.held().elapsed() < LEASE / 2
     }
 }
 
@@ -65,21 +79,20 @@ impl Drop for Lease {
     }
 }
 
-async fn renew(hosts: Hosts, of: Weak<Host>, host: String, token: String, good: Arc<AtomicBool>) {
-    let mut held = Instant::now();
+async fn renew(hosts: Hosts, of: Weak<Host>, host: String, token: String, state: Arc<State>) {
     loop {
         sleep(RENEWAL).await;
         let asked = Instant::now();
         let kept = match hosts.keep(&host, &token, LEASE).await {
             Ok(Kept::Held) => {
-                held = asked;
+                *state.held() = asked;
                 continue;
             }
             Ok(kept) => kept,
-            Err(_) if held.elapsed() < LEASE => continue,
+            Err(_) if state.held().elapsed() < LEASE => continue,
             Err(_) => Kept::Lost,
         };
-        good.store(false, Relaxed);
+        state.good.store(false, Relaxed);
         Host::give_up(&of, &token);
         if kept == Kept::Lost {
             return;

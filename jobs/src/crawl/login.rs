@@ -122,3 +122,44 @@ fn landed(error: Error, action: &Url) -> Error {
 fn refused(url: &Url, why: &str) -> Error {
     Error::new(Code::AuthFailed, format!("the login at {} has not worked: {why}", shown(url)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn form(action: &str) -> Form {
+        let fields = vec![("csrf".to_owned(), "a b".to_owned()), ("user".to_owned(), "guest".to_owned())];
+        let password = Some("pw".to_owned());
+        Form { action: Some(action.to_owned()), is_post: true, is_urlencoded: true, fields, password }
+    }
+
+    #[test]
+    fn a_password_goes_where_the_form_came_from() {
+        let page = Url::parse("https://example.org/login?next=/").expect("an address");
+        let to = |form: &Form| action(&page, form).map(String::from).map_err(|error| error.code());
+        assert_eq!(to(&form("/session")).as_deref(), Ok("https://example.org/session"));
+        assert_eq!(to(&form("")).as_deref(), Ok("https://example.org/login?next=/"));
+        for elsewhere in
+            ["https://evil.example/", "http://example.org/session", "//evil.example/x", "https://example.org:444/"]
+        {
+            assert_eq!(to(&form(elsewhere)), Err(Code::AuthFailed), "{elsewhere}");
+        }
+        assert_eq!(to(&Form { is_post: false, ..form("/session") }), Err(Code::AuthFailed));
+        assert_eq!(to(&Form { is_urlencoded: false, ..form("/session") }), Err(Code::AuthFailed));
+        let plain = Url::parse("http://example.org/login").expect("an address");
+        let secured = action(&plain, &form("https://example.org/session"));
+        assert_eq!(secured.map(String::from).ok().as_deref(), Some("https://example.org/session"));
+    }
+
+    #[test]
+    fn hidden_fields_are_kept_and_ours_filled_in() {
+        let login: Login = serde_json::from_value(json!({
+            "url": "https://example.org/login", "fields": {"user": "ä&b"}, "password": "p=q",
+        }))
+        .expect("a login");
+        let page = Url::parse("https://example.org/login").expect("an address");
+        let filled = fill(form("/session"), &login, &page).expect("filled");
+        assert_eq!(filled, "csrf=a+b&user=%C3%A4%26b&pw=p%3Dq");
+    }
+}

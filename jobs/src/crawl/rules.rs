@@ -135,6 +135,9 @@ impl Visits {
             let reply = self.send_plain(call).await;
             drop(turn);
             let reply = reply?;
+            if let Some(Again::Pause(time)) = Retries::default().after_status(reply.status, &reply.headers) {
+                self.pause(&host_of(&address), time).await?;
+            }
             let next = location(&address, &reply).filter(|_| followed < MOST_REDIRECTS);
             let Some(next) = next else {
                 return Ok(Robots::of_answer(Some(reply.status), &reply.body, self.user_agent()));

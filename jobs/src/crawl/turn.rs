@@ -129,7 +129,7 @@ impl Turns {
 
     async fn wait(&self, host: &Arc<Host>, least: Duration, keep: bool) -> Result<Lease> {
         let token = uuid::Uuid::new_v4().simple().to_string();
-        let wish = Wish {
+        let mut wish = Wish {
             host: &host.name,
             token: &token,
             owner: &self.owner,
@@ -137,10 +137,13 @@ impl Turns {
             most: self.connections,
             least,
             chance: self.delay.mul_f64(rand::random()),
+            waited: Duration::ZERO,
         };
         let mut look = LOOKS[0];
+        let first = Instant::now();
         loop {
             let asked = Instant::now();
+            wish.waited = first.elapsed();
             match self.hosts.take(&wish).await? {
                 Turned::Now => break,
                 Turned::In(wait) if wait > LONGEST_WAIT.max(least * 2) => return Err(self.later(&host.name, wait)),

@@ -170,6 +170,10 @@ impl Visits {
         self.0.turns.take(host, crawl_delay).await
     }
 
+    pub(super) async fn pause(&self, host: &str, time: Duration) -> Result<()> {
+        self.0.turns.pause(host, time).await
+    }
+
     pub(super) async fn asked(&self, ask: &Ask<'_>) -> Result<Page> {
         let (mut retries, mut renewed) = (Retries::default(), false);
         loop {
@@ -194,7 +198,7 @@ impl Visits {
                 None => return Err(error),
                 Some(Again::After(time)) => sleep(time).await,
                 // It holds for all; our own next turn waits for its end.
-                Some(Again::Pause(time)) => self.0.turns.pause(&host, time).await?,
+                Some(Again::Pause(time)) => self.pause(&host, time).await?,
             }
         }
     }

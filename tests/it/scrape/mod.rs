@@ -12,6 +12,7 @@ mod service;
 mod session;
 mod turns;
 mod unchanged;
+mod workers;
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -167,3 +167,26 @@ async fn unchanged_pages_are_not_sent_again() {
         assert!(!again.not_modified && again.status == 200 && !again.body.is_empty());
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_wants_more_time_gets_a_turn_beside_the_hasty() {
+    let stand = Stand::new().await;
+    let hasty = stand.visits(json!({"delay_seconds": 0.05, "respect_robots": false})).await;
+    let slow = stand.visits(json!({"delay_seconds": 0.5, "respect_robots": false})).await;
+    get(&slow, &stand.site.url("/pages/1")).await.expect("a page");
+    let many = async {
+        loop {
+            get(&hasty, &stand.site.url("/pages/2")).await.expect("a page");
+        }
+    };
+    let few = async {
+        for _ in 0..3 {
+            get(&slow, &stand.site.url("/pages/3")).await.expect("a page");
+        }
+    };
+    // Chance decides who comes first at each turn; the patient one needs no luck of 40 s.
+    tokio::select! {
+        () = many => {}
+        done = tokio::time::timeout(Duration::from_secs(40), few) => done.expect("turns beside the hasty"),
+    }
+}

@@ -1,6 +1,6 @@
 -- The turns of a host, over all workers. ARGV: what is done, the host, then
---   take: token, owner, lease (ms), most holders, least ms since the last turn, ms of chance on top. Gives 0 for a turn,
---         the ms to wait, or -1 while others hold all there are;
+--   take: token, owner, lease (ms), most holders, least ms since the last turn, ms of chance on top,
+--         ms that it has waited. Gives 0 for a turn, the ms to wait, or -1 while others hold all there are;
 --   keep: token, lease (ms). Gives 0 if it is lost, 1 if it is held, 2 if it should be given up: others
 --         wait, or the host wants to be left alone;
 --   give: token, owner, '1' if it was kept over many requests;
@@ -47,7 +47,8 @@ redis.call('ZREMRANGEBYSCORE', holders, '-inf', now)
 if redis.call('ZSCORE', holders, token) then return 0 end
 local s = redis.call('HMGET', state, 'last', 'next', 'pause', 'wanted', 'shy', 'polite')
 local due = math.max(tonumber(s[2] or 0), tonumber(s[3] or 0))
-if s[1] then due = math.max(due, s[1] + least) end
+-- whoever wants more time between turns than others do cannot wait for a gap that never comes
+if s[1] then due = math.max(due, s[1] + least - tonumber(ARGV[9])) end
 if s[4] and now - s[4] < 2000 and s[5] == ARGV[4] then due = math.max(due, tonumber(s[6] or 0)) end
 if due > now then return due - now end
 if redis.call('ZCARD', holders) >= most then
