@@ -63,7 +63,7 @@ pub(super) fn page(page: &Page) -> Vec<FieldError> {
     }
     wrong.extend(page.rendering.check());
     if page.render != Render::Browser {
-        let given = page.rendering.given().into_iter();
+        let given = page.rendering.given();
         wrong.extend(given.map(|field| fault(field, Code::ConflictingFields, "goes with `render` `browser` only")));
     }
     wrong
