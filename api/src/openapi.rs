@@ -188,8 +188,8 @@ fn responses(operation: &Operation, generator: &mut SchemaGenerator) -> Map<Stri
         if let Some(schema) = schema {
             let media = operation.media.split(';').next().unwrap_or_default();
             response["content"] = json!({media: {"schema": schema(generator)}});
-            if let Some(also) = operation.also {
-                response["content"][also] = json!({"schema": {"type": "string"}});
+            for also in operation.also {
+                response["content"][*also] = json!({"schema": {"type": "string"}});
             }
         }
         if names.contains(&"Location") {

@@ -46,7 +46,7 @@ pub(crate) struct Operation {
     pub body: Option<Value>,
     pub media: &'static str,
     /// Another media type in which it answers if that is asked for.
-    pub also: Option<&'static str>,
+    pub also: &'static [&'static str],
     pub replies: Vec<Reply>,
     pub codes: Vec<Code>,
     handler: MethodRouter<AppState>,
@@ -70,7 +70,7 @@ impl Operation {
             request_headers: &[],
             body: None,
             media: "application/json",
-            also: None,
+            also: &[],
             replies: Vec::new(),
             codes: vec![
                 Code::InvalidParameter,
@@ -134,9 +134,9 @@ impl Operation {
         self
     }
 
-    /// Answers in this media type too, if the caller prefers it.
-    pub fn also(mut self, media: &'static str) -> Self {
-        self.also = Some(media);
+    /// Answers in these media types too, if the caller wants one of them.
+    pub fn also(mut self, media: &'static [&'static str]) -> Self {
+        self.also = media;
         self
     }
 
@@ -172,12 +172,12 @@ impl Operation {
     }
 }
 
-fn check(request: &Request, media: &str, also: Option<&str>, takes_query: bool) -> crate::Result<()> {
+fn check(request: &Request, media: &str, also: &[&str], takes_query: bool) -> crate::Result<()> {
     if let Some(query) = request.uri().query().filter(|query| !takes_query && !query.is_empty()) {
         let name = query.split(['=', '&']).next().unwrap_or_default();
         return Err(parameter(&name.chars().take(60).collect::<String>(), "this address takes no parameters"));
     }
-    if !accepts(request.headers(), media) && !also.is_some_and(|also| accepts(request.headers(), also)) {
+    if !accepts(request.headers(), media) && !also.iter().any(|also| accepts(request.headers(), also)) {
         return Err(Error::new(Code::NotAcceptable, format!("this address answers in {media} only")).into());
     }
     Ok(())

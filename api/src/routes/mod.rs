@@ -125,7 +125,7 @@ fn migrated() -> Vec<Operation> {
         )
         .about("What a migration or a verification has proven; as a page with `Accept: text/html`")
         .query::<migrations::WhichForm>()
-        .also("text/html")
+        .also(&["text/html", "text/csv"])
         .reply::<AnyReport>(200, "The report", &[])
         .fails(CATALOG)
         .fails(&[Code::ReportNotFound]),

@@ -102,7 +102,7 @@ async fn no_answer_is_read_beyond_its_bound() {
 
     let (lake, mut taken) = bucket(|_| answer("400 Bad Request", "<Error><Code>").flood()).await;
     let error = lake.get(&object(None, 7), 0..100).await.expect_err("endless");
-    assert!(error.kind() == Kind::Internal && error.message().contains("refuses"), "{error:?}");
+    assert!(error.kind() == Kind::ObjectForbidden && error.message().contains("refuses"), "{error:?}");
     assert!(taken.recv().await.expect("an answer") < FLOOD / 4);
 
     for etag in ["", "\r\nETag: \"e\""] {

@@ -128,6 +128,11 @@ impl Pipe {
         self.0.shared.closed.is_cancelled()
     }
 
+    /// Waits until the browser has gone.
+    pub(super) async fn closed(self) {
+        self.0.shared.closed.cancelled().await;
+    }
+
     /// A place for the events of sessions.
     pub(super) fn events() -> (mpsc::Sender<Event>, mpsc::Receiver<Event>) {
         mpsc::channel(QUEUE)

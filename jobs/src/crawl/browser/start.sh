@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Starts the browser ($2…) in a session of its own, with its protocol on 3 and 4, and waits until its owner ends or lets go:
 # then standard error, which is a pipe from it, is at its end. Whatever happens to the owner, no process and no file stays.
 exec 3<&0 4>&1 5<&2 0</dev/null 1>"$1/log" 2>&1

@@ -51,7 +51,10 @@ impl Steps<'_> {
             let has_come = state.answer().is_some() || state.unreachable.is_some();
             (state.is_ready && has_come) || state.is_crashed || state.refusal.is_some()
         };
-        self.tab.watch.until(self.end, holds).await;
+        if !self.tab.watch.until(self.end, holds).await {
+            // The time is over: whoever waits for this says so.
+            std::future::pending::<()>().await;
+        }
     }
 
     /// All steps after that.

@@ -95,6 +95,11 @@ impl Tab {
             end: end.clone(),
         });
         tokio::spawn(end.clone().run_until_cancelled_owned(handler.run(events)));
+        let (gone, told) = (pipe.clone().closed(), watch.clone());
+        tokio::spawn(end.clone().run_until_cancelled_owned(async move {
+            gone.await;
+            told.note(|state| state.is_crashed = true);
+        }));
         opening.context = None;
         let tab = Self { browser: browser.clone(), context, session, frame, watch, guard, _end: end.drop_guard() };
         for (method, parameters) in Handler::commands() {
