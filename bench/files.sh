@@ -17,18 +17,14 @@ step "Prepare the data" setup_files
 "$PEERS/restcat.sh" start "$W"
 step "Start the S3 server" bench_s3 start
 
-jq --arg ours "$ROOT/bench/icehaul_files.sh" '. + [
+tasks=$(jq -n --arg ours "$ROOT/bench/icehaul_files.sh" '[
     {task: "csv2m", peer: "icehaul", cmd: "\($ours) csv", table: "orders"},
     {task: "csv2m", peer: "icehaul-schema", cmd: "\($ours) csv-schema", table: "orders"},
     {task: "csv2m", peer: "icehaul-s3", cmd: "\($ours) s3-csv", table: "orders"},
     {task: "csv2m", peer: "icehaul-s3-schema", cmd: "\($ours) s3-csv-schema", table: "orders"},
     {task: "pq2m", peer: "icehaul", cmd: "\($ours) parquet", table: "orders"},
-    {task: "pq2m", peer: "icehaul-s3", cmd: "\($ours) s3-parquet", table: "orders"}]' "$PEERS/tasks.json" >"$W/tasks-files.json"
-mkdir -p "$ROOT/bench/results"
-rm -f "$W/files.jsonl"
-step "Measure, $REPEATS rounds" python3 "$PEERS/run.py" --work "$W" --tasks "$W/tasks-files.json" --repeats "$REPEATS" --out "$W/files.jsonl" \
-    --only "^(csv2m|pq2m)/(icehaul.*|duckdb-native|pyiceberg.pyarrow)\$"
-mv "$W/files.jsonl" "$ROOT/bench/results/files.jsonl"
+    {task: "pq2m", peer: "icehaul-s3", cmd: "\($ours) s3-parquet", table: "orders"}]')
+bench_measure files "$REPEATS" "^(csv2m|pq2m)/(icehaul.*|duckdb-native|pyiceberg.pyarrow)\$" <<<"$tasks"
 
 # The scan of a table for its fingerprint, by the command line: the service runs, its caches are warm after the first.
 fingerprint_scan() (

@@ -64,6 +64,18 @@ setup_core() {
 # The peers' orders as files: orders.csv (205 MB), orders.parquet (47 MB).
 setup_files() { [ -s "$W/data/orders.parquet" ] || "$W/v_core/bin/python" "$PEERS/gen.py" files "$W/data"; }
 
+# bench_measure NAME REPEATS ONLY: runs the peers' tasks and ours, which come as JSON on standard input, as far as their names match;
+# the results become bench/results/NAME.jsonl.
+bench_measure() {
+    local name=$1 repeats=$2 only=$3
+    jq --slurpfile ours /dev/stdin '. + $ours[0]' "$PEERS/tasks.json" >"$W/tasks-$name.json"
+    rm -f "$W/$name.jsonl"
+    step "Measure, $repeats rounds" python3 "$PEERS/run.py" --work "$W" --tasks "$W/tasks-$name.json" --repeats "$repeats" \
+        --out "$W/$name.jsonl" --only "$only" </dev/null
+    mkdir -p "$ROOT/bench/results"
+    mv "$W/$name.jsonl" "$ROOT/bench/results/$name.jsonl"
+}
+
 # The S3 server of the benchmarks, with those files in its bucket `bench`. Its process is in web.pid, where the peers' run.py looks for
 # a server whose CPU time is not the client's.
 bench_s3() {

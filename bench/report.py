@@ -74,6 +74,21 @@ def pg2m():
 BARS = {"csv2m": ("CSV", 1_100_000, 670_000), "pq2m": ("Parquet", 1_640_000, 1_020_000)}
 
 
+def peers(runs, amount, unit):
+    """The table of a task's peers, each of which did an amount of some unit; those that took the least CPU time first."""
+    lines = [f"| peer | runs | wall s med (min) | job s | client CPU s med (min) | {unit} per s | {unit} per CPU-s | peak MB | server CPU s | other load |",
+             "|---|---|---|---|---|---|---|---|---|---|"]
+    for peer in sorted({run["peer"] for run in runs}, key=lambda peer: median(runs, "cpu", peer) or 1e9):
+        good = [run for run in runs if run["peer"] == peer and run["rc"] == 0]
+        if not good:
+            lines.append(f"| {peer} | FAILED | | | | | | | | |")
+            continue
+        wall, cpu, job = (median(runs, key, peer) for key in ("wall", "cpu", "job_seconds"))
+        lines.append(f"| {peer} | {len(good)} | {wall:.2f} ({min(run['wall'] for run in good):.2f}) | {f'{job:.2f}' if job else '-'} | {cpu:.2f} ({min(run['cpu'] for run in good):.2f}) | "
+                     f"{amount / wall:,.0f} | {amount / cpu:,.0f} | {max(run['rss_mb'] for run in good)} | {median(runs, 'srv_cpu', peer):.2f} | {median(runs, 'other_cpu', peer):.0%} |")
+    return lines
+
+
 def files():
     everything = load("files.jsonl")
     if not everything:
@@ -81,16 +96,7 @@ def files():
     rows, lines = 2_000_000, ["## Files to Iceberg: the peers' `orders`, 2 million rows, 9 columns", ""]
     for task, (title, published_wall, published_cpu) in BARS.items():
         runs = [run for run in everything if run["task"] == task]
-        lines += [f"### {title}", "", "| peer | runs | wall s med (min) | job s | client CPU s med (min) | rows per s | rows per CPU-s | peak MB | server CPU s | other load |",
-                  "|---|---|---|---|---|---|---|---|---|---|"]
-        for peer in sorted({run["peer"] for run in runs}, key=lambda peer: median(runs, "cpu", peer) or 1e9):
-            good = [run for run in runs if run["peer"] == peer and run["rc"] == 0]
-            if not good:
-                lines.append(f"| {peer} | FAILED | | | | | | | | |")
-                continue
-            wall, cpu, job = (median(runs, key, peer) for key in ("wall", "cpu", "job_seconds"))
-            lines.append(f"| {peer} | {len(good)} | {wall:.2f} ({min(run['wall'] for run in good):.2f}) | {f'{job:.2f}' if job else '-'} | {cpu:.2f} ({min(run['cpu'] for run in good):.2f}) | "
-                         f"{rows / wall:,.0f} | {rows / cpu:,.0f} | {max(run['rss_mb'] for run in good)} | {median(runs, 'srv_cpu', peer):.2f} | {median(runs, 'other_cpu', peer):.0%} |")
+        lines += [f"### {title}", "", *peers(runs, rows, "rows")]
         lines += ["", "| goal | measured | |", "|---|---|---|"]
         for peer in [peer for peer in dict.fromkeys(run["peer"] for run in runs) if peer.startswith("icehaul")]:
             share = 0.8 if "-s3" in peer else 1.0
@@ -140,16 +146,7 @@ def scrape():
     lines = ["## Pages and APIs to Iceberg", "", "The site takes 5 ms for each answer; politeness is off. Colly, Scrapy and aiohttp only parse: they write no table.", ""]
     for task, (title, amount, unit) in SCRAPES.items():
         runs = [run for run in everything if run["task"] == task]
-        lines += [f"### {title}", "", f"| peer | runs | wall s med (min) | job s | client CPU s med (min) | {unit} per s | {unit} per CPU-s | peak MB | server CPU s | other load |",
-                  "|---|---|---|---|---|---|---|---|---|---|"]
-        for peer in sorted({run["peer"] for run in runs}, key=lambda peer: median(runs, "cpu", peer) or 1e9):
-            good = [run for run in runs if run["peer"] == peer and run["rc"] == 0]
-            if not good:
-                lines.append(f"| {peer} | FAILED | | | | | | | | |")
-                continue
-            wall, cpu, job = (median(runs, key, peer) for key in ("wall", "cpu", "job_seconds"))
-            lines.append(f"| {peer} | {len(good)} | {wall:.2f} ({min(run['wall'] for run in good):.2f}) | {f'{job:.2f}' if job else '-'} | {cpu:.2f} ({min(run['cpu'] for run in good):.2f}) | "
-                         f"{amount / wall:,.0f} | {amount / cpu:,.0f} | {max(run['rss_mb'] for run in good)} | {median(runs, 'srv_cpu', peer):.2f} | {median(runs, 'other_cpu', peer):.0%} |")
+        lines += [f"### {title}", "", *peers(runs, amount, unit)]
         lines += ["", "| goal | measured | |", "|---|---|---|"]
         for peer in [peer for peer in dict.fromkeys(run["peer"] for run in runs) if peer.startswith("icehaul")]:
             lines += scrape_goals(task, peer, runs, amount, unit)

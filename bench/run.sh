@@ -20,18 +20,12 @@ bench_pg start
 step "Prepare the data" setup_orders
 "$PEERS/restcat.sh" start "$W"
 
-jq --arg here "$ROOT/bench" '. + [
-    {task: "pg2m", peer: "icehaul", cmd: "\($here)/icehaul_load.sh bench counts orders", table: "orders"},
-    {task: "pg2m", peer: "icehaul-checksum", cmd: "\($here)/icehaul_load.sh bench checksum orders", table: "orders"}]' \
-    "$PEERS/tasks.json" >"$W/tasks.json"
-
 # ingestr's package only downloads a binary: it takes part where one is at hand.
 ingestr=
 [ ! -x "${INGESTR_BIN:-$W/bin/ingestr-trim}" ] || ingestr='|ingestr|ingestr-2streams'
-mkdir -p "$ROOT/bench/results"
-rm -f "$W/pg2m.jsonl"
-step "Measure, $REPEATS rounds" python3 "$PEERS/run.py" --work "$W" --tasks "$W/tasks.json" --repeats "$REPEATS" --out "$W/pg2m.jsonl" \
-    --only "^(pg2m/(icehaul|icehaul-checksum|duckdb-native|duckdb.pyiceberg|pyiceberg.adbc|pyiceberg.connectorx|pandas.original.$ingestr)|limit/psql-copy-binary)\$"
-mv "$W/pg2m.jsonl" "$ROOT/bench/results/pg2m.jsonl"
+tasks=$(jq -n --arg here "$ROOT/bench" '[
+    {task: "pg2m", peer: "icehaul", cmd: "\($here)/icehaul_load.sh bench counts orders", table: "orders"},
+    {task: "pg2m", peer: "icehaul-checksum", cmd: "\($here)/icehaul_load.sh bench checksum orders", table: "orders"}]')
+bench_measure pg2m "$REPEATS" "^(pg2m/(icehaul|icehaul-checksum|duckdb-native|duckdb.pyiceberg|pyiceberg.adbc|pyiceberg.connectorx|pandas.original.$ingestr)|limit/psql-copy-binary)\$" <<<"$tasks"
 python3 "$ROOT/bench/report.py" "$PEERS/summary.py"
 say "done: bench/RESULTS.md"

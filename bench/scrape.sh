@@ -45,16 +45,12 @@ step "Prepare the peers" setup_core
 step "Prepare the site" setup_site
 step "Start the site" bench_web start
 
-jq --arg ours "$ROOT/bench/icehaul_scrape.sh" '. + [
+tasks=$(jq -n --arg ours "$ROOT/bench/icehaul_scrape.sh" '[
     {task: "scrape200", peer: "icehaul", cmd: "\($ours) pages", table: "orders"},
     {task: "scrape200", peer: "icehaul-8", cmd: "\($ours) pages-8", table: "orders"},
     {task: "rest5k-iceberg", peer: "icehaul", cmd: "\($ours) link", table: "orders"},
     {task: "rest5k-iceberg", peer: "icehaul-offset-8", cmd: "\($ours) offset-8", table: "orders"},
-    {task: "large-page", peer: "icehaul", cmd: "\($ours) large", table: "orders"}]' "$PEERS/tasks.json" >"$W/tasks-scrape.json"
-mkdir -p "$ROOT/bench/results"
-rm -f "$W/scrape.jsonl"
-step "Measure, $REPEATS rounds" python3 "$PEERS/run.py" --work "$W" --tasks "$W/tasks-scrape.json" --repeats "$REPEATS" --out "$W/scrape.jsonl" \
-    --only "^(scrape200/(icehaul.*|colly|scrapy|aiohttp_lxml)|rest5k-iceberg/(icehaul.*|requests.pyiceberg)|large-page/.*)\$"
-mv "$W/scrape.jsonl" "$ROOT/bench/results/scrape.jsonl"
+    {task: "large-page", peer: "icehaul", cmd: "\($ours) large", table: "orders"}]')
+bench_measure scrape "$REPEATS" "^(scrape200/(icehaul.*|colly|scrapy|aiohttp_lxml)|rest5k-iceberg/(icehaul.*|requests.pyiceberg)|large-page/.*)\$" <<<"$tasks"
 python3 "$ROOT/bench/report.py" "$PEERS/summary.py"
 say "done: bench/RESULTS.md"

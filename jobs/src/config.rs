@@ -3,6 +3,8 @@ mod connection;
 mod roots;
 mod scrape;
 
+use std::time::Duration;
+
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub use connection::{Connection, ConnectionKind, Connections, PostgresConnection, S3Connection, SecretSource};
@@ -49,6 +51,14 @@ pub struct Limits {
     pub statement_timeout_seconds: f64,
     /// How long to wait for a source's connection, in seconds.
     pub connect_timeout_seconds: f64,
+}
+
+impl Limits {
+    /// How long to wait for a source's connection.
+    #[must_use]
+    pub fn connect_timeout(&self) -> Duration {
+        Duration::try_from_secs_f64(self.connect_timeout_seconds).unwrap_or(Duration::MAX)
+    }
 }
 
 impl Default for Limits {

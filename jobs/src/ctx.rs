@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Code, Error, JobId, Result, Retry, Sealer,
+    AfterFailure, Code, Error, JobId, Result, Sealer,
     config::{Connections, FileRoots, Limits},
     crawl::Sites,
     queue::{JobDocument, Queue},
@@ -116,16 +116,10 @@ impl Ctx {
         Ok(self.lakes.get(catalog)?)
     }
 
-    /// Whether the job ends with this error, so that no other attempt follows; as the worker sees it.
+    /// Whether the job ends with this error, so that no other attempt follows.
     #[must_use]
     pub fn ends_with(&self, error: &Error) -> bool {
-        match (self.stop.reason(), error.retry()) {
-            (Some(StopReason::Cancelled), _) => true,
-            (Some(StopReason::LeaseLost | StopReason::Stopping), _) | (_, Retry::Snooze(_)) => false,
-            _ if error.code() == Code::LeaseLost => false,
-            (_, Retry::Never) => true,
-            (_, Retry::Backoff) => self.attempt >= self.max_attempts,
-        }
+        AfterFailure::of(error, self.stop.reason(), self.attempt, self.max_attempts).is_end()
     }
 }
 

@@ -3,6 +3,7 @@
 //! A request body becomes a [`spec::JobSpec`]; the [`queue`] keeps it in Redis; a worker claims it and calls
 //! [`job::run`] with a [`Ctx`]; a [`source`] gives batches, the lake takes them, and the result says what is proven.
 
+mod after;
 pub mod config;
 pub mod crawl;
 mod ctx;
@@ -20,6 +21,7 @@ pub mod spec;
 mod status;
 pub mod transform;
 
+pub use after::AfterFailure;
 pub use ctx::{Children, Ctx, Progress, ProgressSnapshot, Stop, StopReason};
 pub use error::{Code, Error, FieldError, Result, Retry};
 pub use icehaul_lake::{Lakes, Permission, TableName, fingerprint};

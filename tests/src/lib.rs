@@ -1,4 +1,5 @@
 //! What the integration tests stand on: real servers and processes on private ports, and a fault proxy.
+pub mod attempt;
 pub mod engine;
 pub mod handler;
 pub mod icehaul;

@@ -1,6 +1,5 @@
 //! How fast a source is looked at and read, for the benchmarks: every batch is dropped at once.
 use std::{
-    collections::BTreeMap,
     fmt,
     sync::{
         Arc,
@@ -11,10 +10,12 @@ use std::{
 
 use futures::TryStreamExt;
 use icehaul_jobs::{
-    Ctx, Result, Stop,
+    Ctx, Result,
     config::{FileRoots, Limits},
     source::{LoadSpec, Plan, Wish},
 };
+
+use crate::attempt::ctx;
 
 /// What was read, and what it took.
 pub struct Figures {
@@ -59,19 +60,9 @@ impl fmt::Display for Figures {
 pub async fn read_all(spec: LoadSpec, readers: usize) -> Result<Figures> {
     let spec = Arc::new(spec);
     let ctx = Ctx {
-        job: uuid::Uuid::now_v7(),
-        attempt: 1,
-        max_attempts: 1,
-        epoch: 1,
-        lakes: icehaul_lake::Lakes::new(BTreeMap::new(), String::new()),
-        connections: Arc::default(),
         file_roots: Arc::new(FileRoots::from_iter(["/".into()])),
         limits: Arc::new(Limits { parallelism: readers, ..Limits::default() }),
-        sites: Arc::default(),
-        progress: Arc::default(),
-        stop: Stop::default(),
-        permission: Arc::new(|| Box::pin(async { true })),
-        children: None,
+        ..ctx()
     };
     let started = Instant::now();
     let plan = Arc::new(spec.plan(&ctx, &Wish::default()).await?);

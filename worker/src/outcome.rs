@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use icehaul_jobs::{
-    Code, Error, Result, Retry, StopReason,
+    AfterFailure, Error, Result, StopReason,
     queue::{JobError, Outcome},
 };
 use serde::{Deserialize, Serialize};
@@ -50,22 +50,21 @@ pub struct Ended<'a> {
 /// What the queue is told; `None` for nothing, because the job is another worker's now.
 #[must_use]
 pub fn outcome(ended: &Ended<'_>, backoff: &Backoff, random: f64) -> Option<Outcome> {
-    let error = match (ended.result, ended.stop) {
-        // What is done is done, whatever was asked meanwhile; a lost lease is for the queue to see.
-        (Ok(result), _) => return Some(Outcome::Succeeded(result.clone())),
-        (Err(_), Some(StopReason::LeaseLost)) => return None,
-        (Err(_), Some(StopReason::Cancelled)) => return Some(Outcome::Cancelled),
-        (Err(_), Some(StopReason::Stopping)) => return Some(Outcome::HandBack { delay_ms: 0 }),
-        (Err(error), Some(StopReason::Timeout) | None) => error,
+    // What is done is done, whatever was asked meanwhile; a lost lease is for the queue to see.
+    let error = match ended.result {
+        Ok(result) => return Some(Outcome::Succeeded(result.clone())),
+        Err(error) => error,
     };
-    Some(match error.retry() {
-        // The commit was not permitted: the lease was in doubt, which is no fault of the job.
-        _ if error.code() == Code::LeaseLost => Outcome::HandBack { delay_ms: backoff.delay_ms(1, random) },
-        Retry::Snooze(time) => Outcome::HandBack { delay_ms: millis(time) },
-        Retry::Backoff if ended.attempt < ended.max_attempts => {
+    Some(match AfterFailure::of(error, ended.stop, ended.attempt, ended.max_attempts) {
+        AfterFailure::Nothing => return None,
+        AfterFailure::Cancel => Outcome::Cancelled,
+        AfterFailure::HandBack(time) => {
+            Outcome::HandBack { delay_ms: time.map_or_else(|| backoff.delay_ms(1, random), millis) }
+        }
+        AfterFailure::Retry => {
             Outcome::Retry { error: of(error, ended), delay_ms: backoff.delay_ms(ended.attempt, random) }
         }
-        Retry::Backoff | Retry::Never => Outcome::Failed(of(error, ended)),
+        AfterFailure::Fail => Outcome::Failed(of(error, ended)),
     })
 }
 
@@ -79,6 +78,8 @@ fn millis(time: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use icehaul_jobs::{Code, Retry};
+
     use super::*;
 
     const BACKOFF: Backoff = Backoff { base_seconds: 1.0, cap_seconds: 10.0 };

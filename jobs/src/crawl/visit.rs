@@ -52,11 +52,11 @@ impl Visits {
     pub async fn begin(ctx: &Ctx, manners: &Manners, first: &Url) -> Result<Self> {
         let sites = &ctx.sites;
         sites.egress().check(first)?;
-        let seconds = |seconds| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+        let time = |seconds| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
         let visits = Self(Arc::new(Inner {
             stop: ctx.stop.clone(),
-            deadline: manners.max_seconds.and_then(|time| Instant::now().checked_add(seconds(time))),
-            web: sites.web(seconds(ctx.limits.connect_timeout_seconds))?,
+            deadline: manners.max_seconds.and_then(|seconds| Instant::now().checked_add(time(seconds))),
+            web: sites.web(ctx.limits.connect_timeout())?,
             egress: sites.egress().clone(),
             user_agent: sites.config().user_agent.clone(),
             manners: manners.clone(),

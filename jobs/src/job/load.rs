@@ -22,6 +22,7 @@ use tokio::sync::mpsc;
 use super::{
     lanes::{self, Lanes, Written, bytes_of},
     publish::{Publisher, Told, summary},
+    rounded,
 };
 use crate::{
     Code, Ctx, Error, Result,
@@ -265,7 +266,7 @@ impl Attempt<'_> {
                 "rows_loaded": proven.written.rows,
                 "columns": columns(plan),
                 "source": plan.origin,
-                "duration_seconds": seconds(started),
+                "duration_seconds": rounded(started.elapsed()),
                 "snapshot_id": committed.snapshot_id.map(|id| id.to_string()),
                 "files_written": proven.written.files.len(),
                 "bytes_written": proven.written.bytes(),
@@ -310,7 +311,7 @@ impl Attempt<'_> {
                 "rows_loaded": told.number(summary::ROWS),
                 "columns": parsed(summary::COLUMNS),
                 "source": told.text(summary::SOURCE),
-                "duration_seconds": seconds(started),
+                "duration_seconds": rounded(started.elapsed()),
                 "snapshot_id": committed.snapshot_id.map(|id| id.to_string()),
                 "files_written": told.number("added-data-files"),
                 "bytes_written": told.number("added-files-size"),
@@ -353,10 +354,6 @@ pub fn source_columns(table: &Table, at: At) -> Option<Vec<String>> {
 
 fn columns(plan: &Plan) -> Vec<String> {
     plan.schema.fields().iter().map(|f| f.name().clone()).collect()
-}
-
-fn seconds(started: Instant) -> f64 {
-    (started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0
 }
 
 fn require(holds: bool, why: impl FnOnce() -> String) -> Result<()> {

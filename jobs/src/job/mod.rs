@@ -7,6 +7,8 @@ mod publish;
 mod upload;
 mod verify;
 
+use std::time::Duration;
+
 use icehaul_lake::{At, Table};
 
 pub use batch::MigrateBatch;
@@ -17,6 +19,11 @@ pub use upload::UploadS3;
 pub use verify::VerifyTables;
 
 use crate::report::TableState;
+
+/// A time in seconds, to the millisecond.
+fn rounded(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1000.0).round() / 1000.0
+}
 
 /// A table at a state, as reports tell it.
 fn state_of(catalog: &str, table: &Table, at: At) -> TableState {

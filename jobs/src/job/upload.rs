@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::{
     Code, Ctx, Error, FieldError, Result, Secret,
     format::Blob,
+    job::rounded,
     source::{self, Names, S3Access, check_bucket, check_key},
     spec::{JobOptions, Task},
 };
@@ -83,7 +84,7 @@ impl Task for UploadS3 {
             "s3_location": location,
             "bytes": bytes,
             "etag": sent.etag,
-            "duration_seconds": (started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
+            "duration_seconds": rounded(started.elapsed()),
         }))
     }
 }

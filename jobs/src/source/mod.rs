@@ -169,6 +169,7 @@ pub struct TypeNote {
 
 pub(crate) use files::one as one_file;
 pub use postgres::SslMode;
+pub(crate) use postgres::sql::ident;
 pub use s3::{S3Access, check_endpoint};
 pub(crate) use s3::{check_bucket, check_key};
 

@@ -66,7 +66,7 @@ impl Carry {
             at = end;
         }
         out.finish().await.map_err(|e| failed("write", path, e))?;
-        Ok((size, super::hex(&hash.finalize())))
+        Ok((size, crate::write::hex(&hash.finalize())))
     }
 }
 
@@ -83,7 +83,7 @@ impl Target {
             hash.update(reader.read(at..end).await.map_err(|e| failed("read", &file.path, e))?);
             at = end;
         }
-        Ok(super::hex(&hash.finalize()))
+        Ok(crate::write::hex(&hash.finalize()))
     }
 }
 

@@ -91,7 +91,3 @@ impl Carry {
         Some(&self.manifests.get(*manifest)?.files.get(*place)?.file)
     }
 }
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}

@@ -67,7 +67,7 @@ pub(super) async fn rewrite(
     }
     let Some((low, high)) = bounds else { return Ok(None) };
     let content = writer.into_inner().map_err(encode)?;
-    let (bytes, sha256) = (content.len() as u64, super::hex(&Sha256::digest(&content)));
+    let (bytes, sha256) = (content.len() as u64, crate::write::hex(&Sha256::digest(&content)));
     target.storage.write(&path, content).await?;
     let one = (low == high).then(|| low.clone());
     let mut described = manifests::described(file, &path);

@@ -14,7 +14,7 @@ use arrow_schema::{ArrowError, DataType, Field};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::sample::hex;
+use crate::write::hex;
 
 /// So many characters or bytes of a text or binary are kept as its bound.
 const KEPT: usize = 64;

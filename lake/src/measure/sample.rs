@@ -7,7 +7,7 @@ use arrow_schema::ArrowError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::fingerprint::RowDigest;
+use crate::{fingerprint::RowDigest, write::hex};
 
 /// The most characters of a value that are shown. All of it is in the digest.
 const SHOWN: usize = 120;
@@ -106,8 +106,4 @@ fn cut(text: String) -> String {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
     }
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -12,6 +12,7 @@ use std::collections::HashMap;
 
 pub(crate) use conform::Conform;
 pub use data_file::WrittenFile;
+pub(crate) use data_file::hex;
 pub(crate) use layout::{Layout, data_location};
 pub(crate) use read_back::{read_back, read_back_parallel};
 pub use writer::TableWriter;

@@ -2,7 +2,7 @@
 use serde_json::{Value, json};
 
 use super::{BUCKET, Stand, request};
-use crate::pyiceberg::{python, python_with};
+use crate::pyiceberg::python;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_arrive_byte_for_byte_with_ids_and_specs() {
@@ -28,15 +28,7 @@ async fn files_arrive_byte_for_byte_with_ids_and_specs() {
         assert!(read(from) == read(to), "{from} and {to}");
     }
     // The ids that the files know are the table's, and PyIceberg reads both alike.
-    let (far, options) = stand.postgres();
-    let env = [("ICEBERG_OPTIONS", options)];
-    let source: Value =
-        serde_json::from_str(&python(&["rich_table.py", "show", &uri, "raw.rich"]).await).expect("JSON");
-    let copy = python_with(&["rich_table.py", "show", &far, "kept.rich", "far"], &env).await;
-    let copy: Value = serde_json::from_str(&copy).expect("JSON");
-    for what in ["columns", "identifiers", "partitioning", "order", "properties", "rows"] {
-        assert_eq!(copy[what], source[what], "{what}");
-    }
+    stand.same_by_pyiceberg("raw.rich", "kept.rich").await;
     let columns = report["schema"]["columns"].as_array().expect("columns");
     assert!(columns.iter().all(|column| column["source"]["id"] == column["destination"]["id"]), "{columns:#?}");
     let again = json!({"source": "raw.rich", "destination": "far.kept.rich"});

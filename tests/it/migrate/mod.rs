@@ -19,7 +19,10 @@ use icehaul_tests::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::connection;
+use crate::{
+    connection,
+    pyiceberg::{python, python_with},
+};
 
 const BUCKET: &str = "far";
 
@@ -76,6 +79,20 @@ impl Stand {
             "s3.region": "us-east-1",
         });
         (format!("postgresql+psycopg://{OWNER}:{OWNER_PASSWORD}@{host}:{port}/{name}"), options.to_string())
+    }
+
+    /// Holds a copy in the catalog `far` to the table that it is of, as PyIceberg sees both: whatever they have but their rows.
+    /// Gives what it sees in the table and in the copy.
+    async fn same_by_pyiceberg(&self, table: &str, copy: &str) -> (Value, Value) {
+        let (far, options) = self.postgres();
+        let source = python(&["rich_table.py", "show", &self.sqlite(), table]).await;
+        let copy = python_with(&["rich_table.py", "show", &far, copy, "far"], &[("ICEBERG_OPTIONS", options)]).await;
+        let seen = |text: &str| serde_json::from_str::<Value>(text).expect("JSON");
+        let (source, copy) = (seen(&source), seen(&copy));
+        for what in ["columns", "identifiers", "partitioning", "order", "properties", "rows"] {
+            assert_eq!(copy[what], source[what], "{what}");
+        }
+        (source, copy)
     }
 
     fn warehouse(&self) -> std::path::PathBuf {

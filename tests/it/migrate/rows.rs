@@ -2,7 +2,7 @@
 use serde_json::{Value, json};
 
 use super::{BUCKET, Stand, request};
-use crate::pyiceberg::{python, python_with};
+use crate::pyiceberg::python;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_arrives_in_another_catalog_as_it_was() {
@@ -25,15 +25,7 @@ async fn a_table_arrives_in_another_catalog_as_it_was() {
     assert_eq!(theirs, here);
 
     // Whatever a table has but its rows.
-    let (far, options) = stand.postgres();
-    let env = [("ICEBERG_OPTIONS", options)];
-    let source: Value =
-        serde_json::from_str(&python(&["rich_table.py", "show", &uri, "raw.rich"]).await).expect("JSON");
-    let copy = python_with(&["rich_table.py", "show", &far, "kept.rich", "far"], &env).await;
-    let copy: Value = serde_json::from_str(&copy).expect("JSON");
-    for what in ["columns", "identifiers", "partitioning", "order", "properties", "rows"] {
-        assert_eq!(copy[what], source[what], "{what}");
-    }
+    let (source, copy) = stand.same_by_pyiceberg("raw.rich", "kept.rich").await;
     assert_eq!(copy["snapshots"], 1);
     assert!(source["rows"].as_u64() < Some(400) && copy["properties"]["comment"] == "everything");
     let keys = stand.store.keys(BUCKET);

@@ -7,40 +7,23 @@ mod query;
 mod table;
 mod types;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use arrow_array::{Int32Array, Int64Array, RecordBatch};
 use futures::TryStreamExt;
 use icehaul_jobs::{
-    Ctx, Error, Result, Stop,
+    Ctx, Error, Result,
     config::{Connections, Limits},
     source::{LoadSpec, Plan, Wish},
 };
-use icehaul_lake::Lakes;
-use icehaul_tests::postgres::{Database, OWNER, OWNER_PASSWORD};
+use icehaul_tests::{
+    attempt::ctx,
+    postgres::{Database, OWNER, OWNER_PASSWORD},
+};
 use serde_json::{Value, json};
 
-/// The surroundings of an attempt.
-fn ctx() -> Ctx {
-    ctx_with(Limits::default(), Connections::default())
-}
-
 fn ctx_with(limits: Limits, connections: Connections) -> Ctx {
-    Ctx {
-        job: uuid::Uuid::now_v7(),
-        attempt: 1,
-        max_attempts: 1,
-        epoch: 1,
-        lakes: Lakes::new(BTreeMap::new(), "none".into()),
-        connections: Arc::new(connections),
-        file_roots: Arc::default(),
-        limits: Arc::new(limits),
-        sites: Arc::default(),
-        progress: Arc::default(),
-        stop: Stop::default(),
-        permission: Arc::new(|| Box::pin(async { true })),
-        children: None,
-    }
+    Ctx { limits: Arc::new(limits), connections: Arc::new(connections), ..ctx() }
 }
 
 /// The fields of a request beside those that say where the database is.

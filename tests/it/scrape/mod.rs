@@ -14,17 +14,16 @@ mod turns;
 mod unchanged;
 mod workers;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use icehaul_jobs::{
-    Ctx, Result, Stop,
+    Ctx, Result,
     config::{Networks, ScrapeConfig},
     crawl::{Ask, Manners, Page, Sites, Visits},
     http::Lookup,
     queue::{Hosts, Queue, QueueConfig},
 };
-use icehaul_lake::Lakes;
-use icehaul_tests::{redis::RedisServer, site::Site};
+use icehaul_tests::{attempt::ctx, redis::RedisServer, site::Site};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -56,21 +55,7 @@ impl Stand {
         let allow_networks = Networks(vec!["127.0.0.1/32".parse().expect("a network")]);
         let config = ScrapeConfig { allow_networks, ..config };
         let sites = Sites::new(config, self.hosts().await);
-        Ctx {
-            job: uuid::Uuid::now_v7(),
-            attempt: 1,
-            max_attempts: 1,
-            epoch: 1,
-            lakes: Lakes::new(BTreeMap::new(), "none".into()),
-            connections: Arc::default(),
-            file_roots: Arc::default(),
-            limits: Arc::default(),
-            sites: Arc::new(lookup.into_iter().fold(sites, Sites::with_lookup)),
-            progress: Arc::default(),
-            stop: Stop::default(),
-            children: None,
-            permission: Arc::new(|| Box::pin(async { true })),
-        }
+        Ctx { sites: Arc::new(lookup.into_iter().fold(sites, Sites::with_lookup)), ..ctx() }
     }
 
     /// Visits of a worker of their own.

@@ -59,7 +59,7 @@ impl Tab {
         first: &Url,
         max_bytes: u64,
     ) -> Result<Self, Fault> {
-        let patience = Duration::try_from_secs_f64(ctx.limits.connect_timeout_seconds).unwrap_or(Duration::MAX);
+        let patience = ctx.limits.connect_timeout();
         let bytes = MORE_BYTES.saturating_add(max_bytes);
         let guard = Guard::start(visits.egress().clone(), ctx.sites.lookup(), patience, bytes).await;
         let guard = Arc::new(guard.map_err(|e| Fault::Refused(format!("no proxy for the tab: {e}")))?);

@@ -8,7 +8,7 @@ use serde_json::to_value;
 use super::{MigrateMode, begin::Pinned, migration::Migration};
 use crate::{
     Error,
-    job::{lanes::Written, state_of},
+    job::{lanes::Written, rounded, state_of},
     report::{
         Comparison, FilesCompared, Phase, Report, RowsCompared, RowsDiffering, SchemaCompared, TableState,
         TextsCompared, Transfer, Verdict, compare_schemas, limits,
@@ -243,14 +243,11 @@ impl Stopwatch {
     }
 
     fn running(&self, rows: Option<u64>) -> Phase {
-        Phase { name: self.name.to_owned(), seconds: round(self.begun.elapsed().as_secs_f64()), rows }
+        Phase { name: self.name.to_owned(), seconds: rounded(self.begun.elapsed()), rows }
     }
 }
 
+/// A time between two moments, in seconds.
 pub(in crate::job) fn seconds(time: TimeDelta) -> f64 {
-    round(time.num_milliseconds() as f64 / 1000.0)
-}
-
-fn round(seconds: f64) -> f64 {
-    (seconds * 1000.0).round() / 1000.0
+    time.num_milliseconds() as f64 / 1000.0
 }

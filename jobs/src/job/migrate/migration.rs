@@ -20,8 +20,9 @@ use crate::{
     job::{
         lanes::{self, Lanes, Written, bytes_of},
         publish::{Publisher, Told, summary},
+        state_of,
     },
-    report::{AnyReport, Comparison, Report, RowsDiffering, Store, Verdict},
+    report::{AnyReport, Comparison, Report, RowsDiffering, Store, TableState, Verdict},
 };
 
 /// Rows that a report shows if the request does not say.
@@ -234,17 +235,15 @@ impl<'a> Migration<'a> {
     /// Finishes the report of an attempt whose rows are in the table, and keeps it.
     async fn publish(&self, mut report: Report, committed: &Committed) -> Result<Report> {
         let table = self.publisher.lake.table(&self.publisher.table).await?;
-        let metadata = table.metadata();
-        let there = &mut report.destination;
-        there.uuid = Some(metadata.uuid());
-        there.format_version = Some(metadata.format_version() as u8);
-        there.location = Some(metadata.location().to_owned());
-        there.metadata_location = table.metadata_location().map(str::to_owned);
         // Without a row to append there is no new snapshot: the table stays at its own.
-        let snapshot = committed.snapshot_id.or(metadata.current_snapshot_id());
-        let snapshot = snapshot.and_then(|id| metadata.snapshot_by_id(id));
-        there.snapshot_id = snapshot.map(|snapshot| snapshot.snapshot_id().to_string());
-        there.snapshot_at = snapshot.and_then(|snapshot| snapshot.timestamp().ok());
+        let at = committed.snapshot_id.map_or(At::Current, At::Snapshot);
+        report.destination = TableState {
+            files: report.destination.files,
+            bytes: report.destination.bytes,
+            snapshot_before: report.destination.snapshot_before.take(),
+            since: report.destination.since.take(),
+            ..state_of(self.dest_catalog(), &table, at)
+        };
         if let Some(transfer) = &mut report.transfer {
             transfer.published = true;
         }

@@ -5,7 +5,7 @@ use icehaul_lake::sql;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Code, Error, FieldError, Result};
+use crate::{Code, Error, FieldError, Result, source::ident};
 
 /// How rows are changed on their way. Expressions are SQL over the source's columns; each row becomes one row or none.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -44,7 +44,7 @@ impl Transform {
             check(format!("transform.computed.{name}"), one(format!("({text}\n)")));
         }
         for (name, text) in &self.cast {
-            check(format!("transform.cast.{name}"), one(format!("CAST({} AS {text}\n)", quoted(name))));
+            check(format!("transform.cast.{name}"), one(format!("CAST({} AS {text}\n)", ident(name))));
         }
         if let Some(text) = &self.filter {
             check("transform.where".to_owned(), format!("{} WHERE ({text}\n)", one("1".to_owned())));
@@ -65,20 +65,16 @@ impl Transform {
         let chosen = if self.select.is_empty() { columns } else { &self.select };
         let column = |name: &String| {
             let value = match self.cast.get(name) {
-                Some(kind) => format!("CAST({} AS {kind}\n)", quoted(name)),
-                None => quoted(name),
+                Some(kind) => format!("CAST({} AS {kind}\n)", ident(name)),
+                None => ident(name),
             };
-            format!("{value} AS {}", quoted(self.rename.get(name).unwrap_or(name)))
+            format!("{value} AS {}", ident(self.rename.get(name).unwrap_or(name)))
         };
-        let computed = self.computed.iter().map(|(name, text)| format!("({text}\n) AS {}", quoted(name)));
+        let computed = self.computed.iter().map(|(name, text)| format!("({text}\n) AS {}", ident(name)));
         let items: Vec<String> = chosen.iter().map(column).chain(computed).collect();
         let condition = self.filter.as_ref().map(|text| format!(" WHERE ({text}\n)")).unwrap_or_default();
         Ok(format!("SELECT {} FROM {}{condition}", items.join(", "), sql::SOURCE))
     }
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ mod relation;
 mod request;
 mod select;
 mod session;
-mod sql;
+pub(crate) mod sql;
 mod tap;
 mod tls;
 mod types;

@@ -152,7 +152,7 @@ impl Postgres {
             sslmode: self.sslmode.unwrap_or_default(),
             sslrootcert: None,
             allow_superuser: self.allow_superuser,
-            connect_timeout: seconds(ctx.limits.connect_timeout_seconds),
+            connect_timeout: ctx.limits.connect_timeout(),
             statement_timeout: seconds(timeout),
             application: format!("icehaul {}", ctx.job),
         };

@@ -1,7 +1,7 @@
 //! The little SQL that we write and read ourselves.
 
-/// Quotes an identifier.
-pub(super) fn ident(name: &str) -> String {
+/// Quotes an identifier, as every SQL of ours has it.
+pub(crate) fn ident(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 

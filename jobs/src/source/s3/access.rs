@@ -1,6 +1,4 @@
 //! How a bucket is reached: by a configured connection, or by the request's own fields.
-use std::time::Duration;
-
 use icehaul_lake::s3::{Bucket, S3Config};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -111,8 +109,7 @@ impl S3Access {
                 ..S3Config::default()
             },
         };
-        config.connect_timeout =
-            Duration::try_from_secs_f64(ctx.limits.connect_timeout_seconds).unwrap_or(Duration::MAX);
+        config.connect_timeout = ctx.limits.connect_timeout();
         Ok(Bucket::connect(&config, name)?)
     }
 

@@ -5,16 +5,12 @@ use std::{collections::BTreeMap, sync::Arc};
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
-use super::{
-    fetched::Fetched,
-    newest::newest,
-    order::{Order, hex},
-    take::Taken,
-};
+use super::{fetched::Fetched, newest::newest, order::Order, take::Taken};
 use crate::{
     Code, Error, Result,
     config::Limits,
     extract::{Column, Note, Profile},
+    secret::encode_hex,
 };
 
 /// The most that is told of pages.
@@ -88,7 +84,7 @@ impl Gathered {
             at: page.at,
             rows: taken.rows,
             bytes: page.body.len(),
-            sha256: self.order.crawl.body_sha256.then(|| hex(&page.digest())),
+            sha256: self.order.crawl.body_sha256.then(|| encode_hex(&page.digest())),
         });
         taken.notes.into_iter().for_each(|note| self.note(note));
         self.digest.update(taken.digest);
@@ -148,7 +144,7 @@ impl Gathered {
 
     /// The digest of all rows, in their order.
     pub(super) fn digest(&self) -> String {
-        hex(&self.digest.clone().finalize())
+        encode_hex(&self.digest.clone().finalize())
     }
 
     /// Ends: all columns are surveyed. The pages' columns, if all were kept.

@@ -12,6 +12,7 @@ use crate::{
         pages::{Pagination, Style},
     },
     extract::{FieldSelector, json, xml},
+    secret::encode_hex,
     transform::infer::Kind,
 };
 
@@ -149,9 +150,5 @@ fn key<T: serde::Serialize>(request: &T) -> String {
     if let Some(fields) = value.as_object_mut() {
         fields.retain(|name, _| !WITHOUT_EFFECT.contains(&name.as_str()));
     }
-    hex(&Sha256::digest(value.to_string()))
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    encode_hex(&Sha256::digest(value.to_string()))
 }

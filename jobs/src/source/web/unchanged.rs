@@ -1,7 +1,7 @@
 //! What a table knows of the last run of the same request: whether there is anything new.
 use std::collections::BTreeMap;
 
-use icehaul_lake::SnapshotInfo;
+use icehaul_lake::{Kind, SnapshotInfo};
 use serde::{Deserialize, Serialize};
 
 use super::{super::Place, order::Order};
@@ -39,11 +39,11 @@ impl Last {
 /// # Errors
 /// [`crate::Code::CatalogUnavailable`], [`crate::Code::StorageUnavailable`].
 pub(super) async fn last(place: &Place, order: &Order, overwrites: bool) -> Result<Option<Last>> {
-    if place.lake.columns(&place.table).await?.is_none() {
-        return Ok(None);
+    match place.lake.table(&place.table).await {
+        Ok(table) => Ok(find(&table.snapshots(), order.key(), overwrites)),
+        Err(error) if matches!(error.kind(), Kind::TableNotFound | Kind::NamespaceNotFound) => Ok(None),
+        Err(error) => Err(error.into()),
     }
-    let table = place.lake.table(&place.table).await?;
-    Ok(find(&table.snapshots(), order.key(), overwrites))
 }
 
 fn find(snapshots: &[SnapshotInfo], request: &str, overwrites: bool) -> Option<Last> {

@@ -8,9 +8,10 @@ use crate::{
     Result,
     measure::{
         misfit,
-        sample::{Shown, hex},
+        sample::Shown,
         streams::{Taker, share},
     },
+    write::hex,
 };
 
 /// The wanted rows with their values, in the order of their keys' digests.

@@ -2,10 +2,10 @@
 //!
 //! `renderer REDIS_URL`, with the configuration's `scrape` as JSON in `RENDERER_SCRAPE`. Each line of input is
 //! `{"url": …, "manners": {…}, "rendering": {…}}`, each of output `{"html": …}` or `{"code": …, "message": …}`.
-use std::{collections::BTreeMap, io::Write, sync::Arc};
+use std::{io::Write, sync::Arc};
 
 use icehaul_jobs::{
-    Ctx, Result, Stop,
+    Ctx, Result,
     config::ScrapeConfig,
     crawl::{
         Manners, Sites, Visits,
@@ -13,7 +13,7 @@ use icehaul_jobs::{
     },
     queue::{Queue, QueueConfig},
 };
-use icehaul_lake::Lakes;
+use icehaul_tests::attempt::ctx;
 use serde_json::{Value, json};
 use url::Url;
 
@@ -24,21 +24,7 @@ fn main() {
     let config = std::env::var("RENDERER_SCRAPE").expect("a configuration");
     let config: ScrapeConfig = serde_json::from_str(&config).expect("a configuration");
     let queue = runtime.block_on(Queue::connect(&redis, QueueConfig::default())).expect("a queue");
-    let ctx = Ctx {
-        job: uuid::Uuid::now_v7(),
-        attempt: 1,
-        max_attempts: 1,
-        epoch: 1,
-        lakes: Lakes::new(BTreeMap::new(), "none".into()),
-        connections: Arc::default(),
-        file_roots: Arc::default(),
-        limits: Arc::default(),
-        sites: Arc::new(Sites::new(config, queue.hosts())),
-        progress: Arc::default(),
-        children: None,
-        stop: Stop::default(),
-        permission: Arc::new(|| Box::pin(async { true })),
-    };
+    let ctx = Ctx { sites: Arc::new(Sites::new(config, queue.hosts())), ..ctx() };
     for line in std::io::stdin().lines() {
         let asked = serde_json::from_str(&line.expect("input")).expect("JSON");
         let answer = match runtime.block_on(rendered(&ctx, &asked)) {
