@@ -27,4 +27,4 @@ trap service_down EXIT
 service_up "$WH"
 service_load orders "${place[@]}" "${schema[@]}" "$@"
 service_down
-service_result orders.json
+service_result rows_loaded orders

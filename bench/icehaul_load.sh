@@ -10,4 +10,4 @@ trap service_down EXIT
 service_up "$WH"
 for table in "$@"; do service_load_table "$database" "$verify" "$table"; done
 service_down
-service_result "${@/%/.json}"
+service_result rows_loaded "$@"

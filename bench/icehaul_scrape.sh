@@ -4,17 +4,18 @@
 set -euo pipefail
 # shellcheck source=bench/service.sh
 . "$(dirname "$0")/service.sh"
+polite='"delay_seconds": 0, "respect_robots": false, "lineage": false'
 case $1 in
-pages) path=scrape more='{"selector": "table.wikitable", "pagination": {"style": "next_selector", "path": "a[rel=next]@href"}}' at=/page/0.html ;;
-pages-8) path=scrape more='{"selector": "table.wikitable", "pagination": {"style": "page", "start": 0, "max_pages": 200}, "connections": 8}' at=/page/0.html ;;
-link) path=scrape-api more='{"selector": "data", "params": {"per_page": 100}, "pagination": {"style": "link_header"}}' at=/api/records ;;
-offset-8) path=scrape-api more='{"selector": "data", "pagination": {"style": "offset"}, "connections": 8}' at=/api/records ;;
-large) path=scrape more='{"selector": "table"}' at=/page/large.html ;;
+pages) path=scrape at=page/0.html more='"selector": "table.wikitable", "pagination": {"style": "next_selector", "path": "a[rel=next]@href"}' ;;
+pages-8) path=scrape at=page/0.html more='"selector": "table.wikitable", "pagination": {"style": "page", "start": 0, "max_pages": 200}, "connections": 8' ;;
+link) path=scrape-api at=api/records more='"selector": "data", "params": {"per_page": 100}, "pagination": {"style": "link_header"}' ;;
+offset-8) path=scrape-api at=api/records more='"selector": "data", "pagination": {"style": "offset"}, "connections": 8' ;;
+large) path=scrape at=page/large.html more='"selector": "table"' ;;
 *) exit 2 ;;
 esac
 export ICEHAUL_SCRAPE__ALLOW_NETWORKS=127.0.0.0/8
 trap service_down EXIT
 service_up "$WH"
-jq -n --argjson more "$more" --arg url "$HTTPURL$at" '$more + {url: $url, delay_seconds: 0, respect_robots: false, lineage: false}' | service_scrape orders "$path"
+service_scrape orders "$path" "\"url\": \"$HTTPURL/$at\", $polite, $more}"
 service_down
-service_result orders.json
+service_result "$([ "$path" = scrape ] && echo rows_scraped || echo records)" orders

@@ -34,7 +34,7 @@ n = $COPIES
 print(f'{n * 2000000} {n * 2000001000000} {n * Decimal(\"999447658246.87\")} {n * 40126}')")
 same=$(jq -r --arg expected "$expected" '.rows[0] | map(tostring) | join(" ") == $expected' <<<"$found")
 mkdir -p "$ROOT/bench/results"
-service_result orders.json | sed 's/^RESULT //' | jq --argjson bytes "$(stat -c %s "$LARGE")" --argjson equal "$same" \
+service_result rows_loaded orders | sed 's/^RESULT //' | jq --argjson bytes "$(stat -c %s "$LARGE")" --argjson equal "$same" \
     '. + {bytes: $bytes, equal: $equal}' >"$ROOT/bench/results/large.json"
 python3 "$ROOT/bench/report.py" "$PEERS/summary.py"
 jq . "$ROOT/bench/results/large.json"

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes bench/RESULTS.md from bench/results:   report.py PATH_OF_THE_PEERS_SUMMARY_PY
 
-pg2m.jsonl (bench/run.sh), files.jsonl and fingerprint.json (bench/files.sh), large.json (bench/large.sh), scrape.jsonl (bench/scrape.sh), tpch.jsonl (bench/tpch.sh) and tenmillion.json (bench/tenmillion.sh); a missing one leaves out its part.
+pg2m.jsonl (bench/run.sh), files.jsonl and fingerprint.json (bench/files.sh), large.json (bench/large.sh), scrape.jsonl (bench/scrape.sh), migrate.jsonl (bench/migrate.sh), tpch.jsonl (bench/tpch.sh) and tenmillion.json (bench/tenmillion.sh); a missing one leaves out its part.
 """
 import datetime as dt
 import json
@@ -19,7 +19,7 @@ PUBLISHED = {"ingestr": 781_250, "tpch": 349_000}  # rows per CPU-second: the pe
 
 
 def main():
-    parts = [head(), pg2m(), files(), fingerprint(), large(), scrape(), tpch(), tenmillion(), queue()]
+    parts = [head(), pg2m(), files(), fingerprint(), large(), scrape(), migrate(), tpch(), tenmillion(), queue()]
     (HERE / "RESULTS.md").write_text("\n".join(part for part in parts if part).rstrip() + "\n")
 
 
@@ -158,8 +158,9 @@ def scrape_goals(task, peer, runs, amount, unit):
     """What one of our cases must reach, beside the peers of the same run."""
     own = [run for run in runs if run["peer"] == peer]
     expected = SCRAPED_ROWS[task]
-    short = [run for run in own if run["rc"] or run.get("rows") != expected or run.get("verify", {}).get("rows", expected) != expected]
-    yield goal(f"{peer}: every run ends well with {expected:,} rows, which PyIceberg reads", f"{len(short)} of {len(own)} do not", not short)
+    short = [run for run in own if not ended_well(run, expected)]
+    read = ", which PyIceberg reads" if verified(own) else ""
+    yield goal(f"{peer}: every run ends well with {expected:,} rows{read}", f"{len(short)} of {len(own)} do not", not short)
     cpu, wall = median(runs, "cpu", peer), median(runs, "wall", peer)
     if not cpu:
         return
@@ -176,6 +177,44 @@ def scrape_goals(task, peer, runs, amount, unit):
         peak = max(run["worker_peak_mb"] for run in own if "worker_peak_mb" in run)
         yield goal(f"{peer}: peak of the service below 400 MiB", f"{peak} MiB", peak < 400)
         yield goal(f"{peer}: less than 3 s of CPU", f"{cpu:.2f} s", cpu < 3)
+
+
+# What a migration's task is about: its heading, how much of it there is, and of what.
+MIGRATIONS = {"copy2m": ("The peers' `orders`, 2 million rows, 9 columns, both sides compared", 2_000_000, "rows"),
+              "copy-files": ("The files of 20 million rows, byte for byte", 20_000_000, "rows"), "bulk10": ("Ten tables of 200,000 rows", 10, "tables")}
+
+
+def migrate():
+    everything = load("migrate.jsonl")
+    if not everything:
+        return ""
+    lines = ["## Iceberg to Iceberg, with proof", ""]
+    for task, (title, amount, unit) in MIGRATIONS.items():
+        runs = [run for run in everything if run["task"] == task]
+        lines += [f"### {title}", "", *peers(runs, amount, unit), "", "| goal | measured | |", "|---|---|---|", *migrate_goals(task, runs, amount), ""]
+    return "\n".join(lines) + "\n"
+
+
+def migrate_goals(task, runs, amount):
+    own = [run for run in runs if run["peer"].startswith("icehaul")]
+    expected = 2_000_000 if task == "bulk10" else amount
+    short = [run for run in own if not ended_well(run, expected)]
+    yield goal(f"every run ends well with {expected:,} rows", f"{len(short)} of {len(own)} do not", not short)
+    wall = {run["peer"]: median(runs, "wall", run["peer"]) for run in runs}
+    cpu = {run["peer"]: median(runs, "cpu", run["peer"]) for run in runs}
+    peak = max((run["worker_peak_mb"] for run in own if "worker_peak_mb" in run), default=None)
+    if peak:
+        yield goal("peak of the service below 512 MiB", f"{peak} MiB", peak < 512)
+    if task == "copy2m" and wall.get("icehaul") and wall.get("duckdb-rowsha256"):
+        for what, taken in (("second", wall), ("CPU-second", cpu)):
+            ours, theirs = taken["icehaul"], taken["duckdb-rowsha256"]
+            yield goal(f"rows per {what}, at least 2.5 times those of DuckDB with row SHA-256", f"{amount / ours:,.0f} : {amount / theirs:,.0f} = {theirs / ours:.2f}", theirs / ours >= 2.5)
+    if task == "copy-files" and wall.get("icehaul") and wall.get("cp+sha256sum"):
+        share, job = wall["cp+sha256sum"] / wall["icehaul"], wall["cp+sha256sum"] / median(runs, "job_seconds", "icehaul")
+        yield goal("at least 70 % of the speed of `cp -r` with `sha256sum`", f"{job:.0%} for the job, {share:.0%} with start and stop of the service", job >= 0.7)
+    if task == "bulk10" and wall.get("icehaul-1") and wall.get("icehaul-4"):
+        ratio = wall["icehaul-4"] / wall["icehaul-1"]
+        yield goal("four side by side take at most 60 % of the time of one after another", f"{ratio:.0%}", ratio <= 0.6)
 
 
 def tpch():
@@ -235,7 +274,12 @@ def median(runs, key, peer):
 
 
 def verified(runs):
-    return {run["peer"]: run["verify"] for run in runs if "rows" in run.get("verify", {})}
+    """What PyIceberg read, of tables with the columns of the peers' orders; of others the peers' check reads nothing."""
+    return {run["peer"]: run["verify"] for run in runs if run.get("verify", {}).get("sum_id") is not None}
+
+
+def ended_well(run, rows):
+    return not run["rc"] and run.get("rows") == rows and all(check["rows"] == rows for check in verified([run]).values())
 
 
 def output(*command):

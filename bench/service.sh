@@ -1,15 +1,16 @@
 # shellcheck shell=bash
 # A fresh Icehaul for one measurement: `service_up FOLDER`, `service_load …`, `service_down`. Needs ICEHAUL, the binary.
-# The catalog is called `bench`: FOLDER/cat.db, where the peers' verify.py and PyIceberg look for it.
+# The catalog is called `bench`: cat.db in FOLDER (or in SERVICE_LAKE), where the peers' verify.py and PyIceberg look for it.
 
 SERVICE_PORT=${ICEHAULPORT_B:-28480}
 SERVICE_PID=
 
 service_up() {
     SERVICE_FOLDER=$1
+    local lake=${SERVICE_LAKE:-$SERVICE_FOLDER}
     mkdir -p "$SERVICE_FOLDER"
-    ICEHAUL_CATALOGS__BENCH__KIND=sqlite ICEHAUL_CATALOGS__BENCH__PATH=$SERVICE_FOLDER/cat.db \
-        ICEHAUL_CATALOGS__BENCH__WAREHOUSE=$SERVICE_FOLDER ICEHAUL_DEFAULT_CATALOG=bench \
+    ICEHAUL_CATALOGS__BENCH__KIND=sqlite ICEHAUL_CATALOGS__BENCH__PATH=$lake/cat.db \
+        ICEHAUL_CATALOGS__BENCH__WAREHOUSE=$lake ICEHAUL_DEFAULT_CATALOG=bench \
         "$ICEHAUL" up --data-dir "$SERVICE_FOLDER/data-dir" --bind "127.0.0.1:$SERVICE_PORT" >"$SERVICE_FOLDER/icehaul.log" 2>&1 </dev/null &
     SERVICE_PID=$!
     until (: <"/dev/tcp/127.0.0.1/$SERVICE_PORT") 2>/dev/null; do
@@ -26,16 +27,25 @@ service_load() {
         --lineage false --json "$@" >"$SERVICE_FOLDER/$table.json"
 }
 
-# service_scrape TABLE PATH: one scrape into bench.TABLE, its other fields as JSON from standard input. By curl: what the command line would
-# send, without its options for objects.
-service_scrape() {
-    local table=$1 path=$2 job=$SERVICE_FOLDER/$1.json url=http://127.0.0.1:$SERVICE_PORT/api/v1
-    jq -c --arg table "$table" '. + {namespace: "bench", table_name: $table, mode: "append", max_attempts: 1}' |
-        curl -sS --fail-with-body -H 'content-type: application/json' -H 'prefer: wait=60' --data-binary @- "$url/$path" >"$job" || { cat "$job" >&2; return 1; }
-    while jq -e '.status | IN("succeeded", "failed", "cancelled") | not' "$job" >/dev/null; do
-        curl -sSf -H 'prefer: wait=60' "$url/jobs/$(jq -r .job_id "$job")" >"$job.new" && mv "$job.new" "$job"
+# service_job NAME PATH REQUEST: the job of a request, to its end; its document goes to FOLDER/NAME.json. By curl, and without jq, which
+# takes as much of the processor as some jobs: what is measured here is Icehaul.
+service_job() {
+    local document=$SERVICE_FOLDER/$1.json url=http://127.0.0.1:$SERVICE_PORT/api/v1
+    curl -sS --fail-with-body -H 'content-type: application/json' -H 'prefer: wait=60' -d "$3" -o "$document" "$url/$2" || { cat "$document" >&2; return 1; }
+    until [[ $(field status "$document") == @(succeeded|failed|cancelled) ]]; do
+        curl -sSf -H 'prefer: wait=60' -o "$document" "$url/jobs/$(field job_id "$document")" || return 1
     done
-    jq -e '.status == "succeeded"' "$job" >/dev/null || { jq -c .error "$job" >&2; return 1; }
+    [ "$(field status "$document")" = succeeded ] || { cat "$document" >&2; return 1; }
+}
+
+# service_scrape TABLE PATH REQUEST: a scrape into bench.TABLE; the request without its opening brace.
+service_scrape() { service_job "$1" "$2" "{\"namespace\": \"bench\", \"table_name\": \"$1\", \"mode\": \"append\", \"max_attempts\": 1, $3"; }
+
+# field NAME FILE: the first value of that name in a job's document.
+field() {
+    local document
+    document=$(<"$2")
+    [[ $document =~ \"$1\":\"?([^\",}]*) ]] && printf '%s' "${BASH_REMATCH[1]}"
 }
 
 # service_load_table DATABASE VERIFY TABLE: the same from the benchmarks' PostgreSQL.
@@ -44,13 +54,18 @@ service_load_table() {
         --table "$3" --verify "$2"
 }
 
-# service_result TABLE…: what the peers' run.py reads, after `service_down`: rows, the jobs' seconds, the service's peak.
+# service_result ROWS TABLE…: what the peers' run.py reads, after `service_down`: rows (the field ROWS of each result), the jobs' seconds,
+# the service's peak.
 service_result() {
-    jq -sc --argjson peak "$SERVICE_PEAK" '
-        def seconds: capture("(?<whole>.*T[0-9:]+)(?<part>\\.[0-9]+)?Z") | (.whole + "Z" | fromdateiso8601) + (.part // "0" | tonumber);
-        {rows: (map(.result.rows_loaded // .result.rows_scraped // .result.records) | add),
-         job_seconds: ((map((.finished_at | seconds) - (.started_at | seconds)) | add) * 1000 | round / 1000),
-         worker_peak_mb: $peak}' "${@/#/$SERVICE_FOLDER/}" | sed 's/^/RESULT /'
+    local name=$1 table rows=0 seconds=0 from to
+    shift
+    for table in "$@"; do
+        rows=$((rows + $(field "$name" "$SERVICE_FOLDER/$table.json")))
+        from=$(date -d "$(field started_at "$SERVICE_FOLDER/$table.json")" +%s%3N)
+        to=$(date -d "$(field finished_at "$SERVICE_FOLDER/$table.json")" +%s%3N)
+        seconds=$((seconds + to - from))
+    done
+    printf 'RESULT {"rows": %d, "job_seconds": %d.%03d, "worker_peak_mb": %d}\n' "$rows" $((seconds / 1000)) $((seconds % 1000)) "$SERVICE_PEAK"
 }
 
 # The most memory the service has held so far, in MB.

@@ -5,11 +5,10 @@
 use std::fmt::Write;
 
 use arrow_array::{Array, StringArray, builder::StringBuilder};
-use chrono::{DateTime, NaiveDate};
 
 use super::{
     Note,
-    numeral::{self, Locale, Marks},
+    numeral::{self, Locale, Marks, Stripped},
 };
 use crate::transform::infer::Guess;
 
@@ -26,8 +25,6 @@ pub struct Survey {
     missing: usize,
     /// Whether all values are numbers, by locale, in the order of [`Locale::ALL`].
     numbers: [bool; 4],
-    /// Whether all values are dates, timestamps or booleans.
-    plain: bool,
     seen: Seen,
     /// What the cells are as they stand, without the words for missing values, and without the marks.
     raw: Guess,
@@ -101,7 +98,6 @@ impl Survey {
             values: 0,
             missing: 0,
             numbers: [true; 4],
-            plain: true,
             seen: Seen::default(),
             raw: Guess::default(),
             filled: Guess::default(),
@@ -122,14 +118,15 @@ impl Survey {
                 continue;
             }
             self.values += 1;
-            self.plain = self.plain && is_date_or_boolean(cell);
             self.filled.observe(cell.as_bytes());
             let own = self.locale.unwrap_or_default();
+            let stripped = Stripped::of(cell, &self.units);
             for (locale, holds) in Locale::ALL.into_iter().zip(&mut self.numbers) {
                 // Other locales matter only for what is told when this one fails.
                 let matters = *holds && (locale == own || self.locale.is_none());
                 self.scratch.clear();
-                let marks = if matters { numeral::read(cell, locale, &self.units, &mut self.scratch) } else { None };
+                let digits = stripped.as_ref().filter(|_| matters);
+                let marks = digits.and_then(|digits| digits.read(locale, &mut self.scratch));
                 *holds = marks.is_some();
                 if let Some(marks) = marks.filter(|_| locale == own) {
                     self.seen.see(&marks);
@@ -141,7 +138,12 @@ impl Survey {
 
     /// Nothing that could still be seen makes it anything but text.
     fn is_text(&self) -> bool {
-        !self.plain && !self.numbers.contains(&true)
+        !self.is_plain() && !self.numbers.contains(&true)
+    }
+
+    /// Whether all values are dates, timestamps or booleans.
+    const fn is_plain(&self) -> bool {
+        !self.filled.is_text() && !self.filled.is_number()
     }
 
     fn are_numbers(&self, locale: Locale) -> bool {
@@ -161,7 +163,7 @@ impl Survey {
                 Some(told) => (Way::Numbers { locale: own, units: self.units.clone() }, Some(told)),
                 None => (Way::Keep, None),
             }
-        } else if self.values > 0 && self.plain && self.missing > 0 {
+        } else if self.values > 0 && self.is_plain() && self.missing > 0 {
             (Way::Missing, Some(missing_told(self.missing)))
         } else {
             let told = self.other_locale().map(|locale| {
@@ -305,14 +307,6 @@ fn is_missing(text: &str) -> bool {
     text.len() <= 4 && MISSING.iter().any(|word| word.eq_ignore_ascii_case(text))
 }
 
-/// What the rule for types makes more than text of, numbers aside.
-fn is_date_or_boolean(text: &str) -> bool {
-    let is_date = || text.len() == 10 && NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok();
-    ["true", "false"].iter().any(|word| word.eq_ignore_ascii_case(text))
-        || is_date()
-        || text.len() > 10 && DateTime::parse_from_rfc3339(text).is_ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -330,7 +324,7 @@ mod tests {
     fn a_column_of_numbers_becomes_plain() {
         /// Cells, what they become, and the note.
         type Case<'a> = (&'a [&'a str], &'a [Option<&'a str>], &'a str);
-        let columns: [Case<'_>; 12] = [
+        let columns: [Case<'_>; 13] = [
             (&["1,234", "5,678"], &[Some("1234"), Some("5678")], "taken off: thousands signs"),
             (&["$1,000.50", "$7"], &[Some("1000.50"), Some("7")], "taken off: thousands signs, the currency `$`"),
             (
@@ -358,6 +352,11 @@ mod tests {
                 &[Some("2024-01-02"), None],
                 "1 cells say that there is no value (`n/a`, `–`) and are NULL",
             ),
+            (
+                &["2024-01-02 10:00:00", "n/a"],
+                &[Some("2024-01-02 10:00:00"), None],
+                "1 cells say that there is no value (`n/a`, `–`) and are NULL",
+            ),
             (&["-", "-"], &[Some("-"), Some("-")], ""),
         ];
         for (cells, expected, note) in columns {
@@ -369,7 +368,7 @@ mod tests {
 
     #[test]
     fn what_does_not_agree_stays_text() {
-        let columns: [(&[&str], &str); 11] = [
+        let columns: [(&[&str], &str); 12] = [
             (&["1,234", "about 5"], ""),
             (&["00501", "10001"], ""),
             (&["1.234,56", "7,5"], "`locale` `de`"),
@@ -380,6 +379,7 @@ mod tests {
             (&["5 km", "5 m"], "not all of one unit"),
             (&["2024-01-02", "2024-02-30", "-"], ""),
             (&["Chad", "NA", "None"], ""),
+            (&["2024-01-02", "true", "-"], ""),
             (&["10^6", "5"], ""),
         ];
         for (cells, note) in columns {

@@ -77,44 +77,57 @@ const CURRENCIES: [&str; 46] = [
 /// The longest mark of a footnote within brackets.
 const LONGEST_FOOTNOTE: usize = 8;
 
-/// Reads a text that is one number and nothing else, and appends it to `plain` as `-1234.50`. `None`, with nothing
-/// appended, if it is not certainly one: digits that are not grouped in threes, leading zeros, two marks of a kind.
+/// A text without what stands around a number's digits: whatever the locale, that is the same.
+pub(super) struct Stripped<'t, 'u> {
+    digits: &'t str,
+    negative: bool,
+    marks: Marks<'u>,
+}
+
+/// Reads a text that is one number and nothing else: [`Stripped::of`] and [`Stripped::read`].
 pub(super) fn read<'u>(text: &str, locale: Locale, units: &'u [String], plain: &mut String) -> Option<Marks<'u>> {
-    let mut marks = Marks::default();
-    let (digits, negative) = strip(text, units, &mut marks)?;
-    let (whole, fraction) = match digits.split_once(locale.decimal_sign()) {
-        Some((whole, fraction)) => (whole, Some(fraction)),
-        None => (digits, None),
-    };
-    if fraction.is_some_and(|digits| digits.is_empty() || !is_digits(digits)) {
-        return None;
-    }
-    marks.decimal_comma = fraction.is_some() && locale.decimal_sign() != '.';
-    let start = plain.len();
-    if negative {
-        plain.push('-');
-    }
-    match thousands(whole, locale, plain) {
-        // `.305` is how batting averages are written.
-        Some(_) if whole.is_empty() && fraction.is_some() => {
-            marks.bare_point = true;
-            plain.push('0');
-        }
-        Some(grouped) if !whole.is_empty() => marks.thousands = grouped,
-        _ => {
-            plain.truncate(start);
+    Stripped::of(text, units)?.read(locale, plain)
+}
+
+impl<'u> Stripped<'_, 'u> {
+    /// Reads the digits and appends them to `plain` as `-1234.50`. `None`, with nothing appended, if they are not certainly
+    /// a number: digits that are not grouped in threes, leading zeros.
+    pub(super) fn read(&self, locale: Locale, plain: &mut String) -> Option<Marks<'u>> {
+        let (digits, mut marks) = (self.digits, self.marks);
+        let (whole, fraction) = match digits.split_once(locale.decimal_sign()) {
+            Some((whole, fraction)) => (whole, Some(fraction)),
+            None => (digits, None),
+        };
+        if fraction.is_some_and(|digits| digits.is_empty() || !is_digits(digits)) {
             return None;
         }
+        marks.decimal_comma = fraction.is_some() && locale.decimal_sign() != '.';
+        let start = plain.len();
+        if self.negative {
+            plain.push('-');
+        }
+        match thousands(whole, locale, plain) {
+            // `.305` is how batting averages are written.
+            Some(_) if whole.is_empty() && fraction.is_some() => {
+                marks.bare_point = true;
+                plain.push('0');
+            }
+            Some(grouped) if !whole.is_empty() => marks.thousands = grouped,
+            _ => {
+                plain.truncate(start);
+                return None;
+            }
+        }
+        if let Some(fraction) = fraction {
+            plain.push('.');
+            plain.push_str(fraction);
+        }
+        marks.is_zero = !plain.get(start..)?.contains(|c: char| ('1'..='9').contains(&c));
+        if marks.is_zero && self.negative {
+            plain.remove(start);
+        }
+        Some(marks)
     }
-    if let Some(fraction) = fraction {
-        plain.push('.');
-        plain.push_str(fraction);
-    }
-    marks.is_zero = !plain.get(start..)?.contains(|c: char| ('1'..='9').contains(&c));
-    if marks.is_zero && negative {
-        plain.remove(start);
-    }
-    Some(marks)
 }
 
 fn is_digits(text: &str) -> bool {
@@ -140,47 +153,48 @@ fn thousands(text: &str, locale: Locale, plain: &mut String) -> Option<bool> {
     Some(grouped)
 }
 
-/// Takes the marks off both ends, each kind once; tells whether the number is negative.
-fn strip<'t, 'u>(text: &'t str, units: &'u [String], marks: &mut Marks<'u>) -> Option<(&'t str, bool)> {
-    let mut text = text.trim();
-    let mut sign: Option<bool> = None;
-    loop {
-        text = text.trim();
-        if let Some(inner) = text.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) {
-            if std::mem::replace(&mut marks.parentheses, true) {
-                return None;
+impl<'t, 'u> Stripped<'t, 'u> {
+    /// Takes the marks off both ends, each kind once; `None` if that leaves no number: two marks of a kind.
+    pub(super) fn of(text: &'t str, units: &'u [String]) -> Option<Self> {
+        let mut marks = Marks::default();
+        let mut text = text.trim();
+        let mut sign: Option<bool> = None;
+        loop {
+            text = text.trim();
+            if let Some(inner) = text.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) {
+                if std::mem::replace(&mut marks.parentheses, true) {
+                    return None;
+                }
+                text = inner;
+            } else if let Some((rest, negative, ascii)) = signed(text) {
+                if sign.replace(negative).is_some() {
+                    return None;
+                }
+                marks.sign |= !ascii;
+                text = rest;
+            } else if let Some((rest, currency)) = currency(text) {
+                if marks.currency.replace(currency).is_some() {
+                    return None;
+                }
+                text = rest;
+            } else if let Some(rest) = text.strip_suffix('%') {
+                if std::mem::replace(&mut marks.percent, true) {
+                    return None;
+                }
+                text = rest;
+            } else if let Some(rest) = without_footnote(text) {
+                marks.footnote = true;
+                text = rest;
+            } else if let (None, Some((rest, unit))) = (marks.unit, suffix(text, units.iter().map(String::as_str))) {
+                marks.unit = Some(unit);
+                text = rest;
+            } else {
+                break;
             }
-            text = inner;
-        } else if let Some((rest, negative, ascii)) = signed(text) {
-            if sign.replace(negative).is_some() {
-                return None;
-            }
-            marks.sign |= !ascii;
-            text = rest;
-        } else if let Some((rest, currency)) = affix(text, CURRENCIES.iter().copied()) {
-            if marks.currency.replace(currency).is_some() {
-                return None;
-            }
-            text = rest;
-        } else if let Some(rest) = text.strip_suffix('%') {
-            if std::mem::replace(&mut marks.percent, true) {
-                return None;
-            }
-            text = rest;
-        } else if let Some(rest) = without_footnote(text) {
-            marks.footnote = true;
-            text = rest;
-        } else if let (None, Some((rest, unit))) = (marks.unit, suffix(text, units.iter().map(String::as_str))) {
-            marks.unit = Some(unit);
-            text = rest;
-        } else {
-            break;
         }
-    }
-    // `(5)` is minus five; `(-5)` could be either.
-    match (marks.parentheses, sign) {
-        (true, Some(_)) => None,
-        (parentheses, sign) => Some((text, parentheses || sign == Some(true))),
+        // `(5)` is minus five; `(-5)` could be either.
+        let negative = marks.parentheses || sign == Some(true);
+        (!marks.parentheses || sign.is_none()).then_some(Self { digits: text, negative, marks })
     }
 }
 
@@ -196,10 +210,18 @@ fn signed(text: &str) -> Option<(&str, bool, bool)> {
     Some((letters.as_str(), negative, ascii))
 }
 
-/// The rest beside the first of `words` that stands at the beginning or at the end.
-fn affix<'t, 'w>(text: &'t str, words: impl Iterator<Item = &'w str> + Clone) -> Option<(&'t str, &'w str)> {
-    let before = |word: &'w str| text.strip_prefix(word).filter(|rest| !rest.starts_with(char::is_alphabetic));
-    words.clone().find_map(|word| Some((before(word)?, word))).or_else(|| suffix(text, words))
+/// The rest beside the first currency that stands at the beginning or at the end. None begins or ends with a digit, so that
+/// most numbers need no look at all of them.
+fn currency(text: &str) -> Option<(&str, &'static str)> {
+    let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+    let before = |word: &'static str| {
+        let rest = text.strip_prefix(word).filter(|rest| !rest.starts_with(char::is_alphabetic))?;
+        Some((rest, word))
+    };
+    let first = || CURRENCIES.into_iter().find_map(before);
+    let last = || suffix(text, CURRENCIES.into_iter());
+    let (begin, end) = (is_digit(text.as_bytes().first()), is_digit(text.as_bytes().last()));
+    (!begin).then(first).flatten().or_else(|| (!end).then(last).flatten())
 }
 
 fn suffix<'t, 'w>(text: &'t str, mut words: impl Iterator<Item = &'w str>) -> Option<(&'t str, &'w str)> {

@@ -137,6 +137,12 @@ impl Guess {
         matches!(self.0, Seen::Text(_))
     }
 
+    /// Whether all cells so far are numbers.
+    #[must_use]
+    pub const fn is_number(&self) -> bool {
+        matches!(self.0, Seen::Number(_))
+    }
+
     /// Whether there was no cell.
     #[must_use]
     pub const fn is_nothing(&self) -> bool {
