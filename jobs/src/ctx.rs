@@ -77,7 +77,15 @@ impl Children {
         self.queue.get(id).await
     }
 
-    /// Runs a failed job again; one that runs again already goes on.
+    /// Which run of a job this is, told apart from those before a person had it run again; `None` for the first.
+    ///
+    /// # Errors
+    /// [`Code::QueueUnavailable`].
+    pub async fn run(&self, id: JobId) -> Result<Option<String>> {
+        self.queue.run(id).await
+    }
+
+    /// Runs a failed or cancelled job again; one that runs again already goes on.
     ///
     /// # Errors
     /// [`Code::QueueUnavailable`].
@@ -114,6 +122,17 @@ impl Ctx {
     /// [`Code::CatalogNotFound`].
     pub fn lake(&self, catalog: Option<&str>) -> Result<&Lake> {
         Ok(self.lakes.get(catalog)?)
+    }
+
+    /// Which run of the job this is; see [`Children::run`].
+    ///
+    /// # Errors
+    /// [`Code::QueueUnavailable`].
+    pub async fn run(&self) -> Result<Option<String>> {
+        match &self.children {
+            Some(children) => children.run(self.job).await,
+            None => Ok(None),
+        }
     }
 
     /// Whether the job ends with this error, so that no other attempt follows.

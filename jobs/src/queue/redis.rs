@@ -157,6 +157,11 @@ impl Queue {
         }
     }
 
+    /// What tells a job's run from those before a person had it run again; `None` for the first.
+    pub async fn run(&self, id: JobId) -> Result<Option<String>> {
+        self.redis.command(::redis::cmd("HGET").arg(self.job(id)).arg("again")).await
+    }
+
     /// Leases up to `limit` waiting jobs. `request` makes a repeated call give the same jobs, without counting twice.
     pub async fn claim(&self, worker: &str, limit: usize, request: &str) -> Result<Claim> {
         let mut call = self.call(&script::CLAIM);

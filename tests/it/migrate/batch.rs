@@ -139,7 +139,7 @@ async fn what_is_not_meant_is_refused() {
 async fn a_cancelled_batch_stops_its_tables() {
     let stand = Stand::new().await;
     stand.load("slow", "select g::bigint as id, md5(g::text) as name from generate_series(1, 3000) g").await;
-    let entries: Vec<_> = (0..40).map(|n| json!({"source": "raw.slow", "dest": format!("kept.t{n}")})).collect();
+    let entries: Vec<_> = (0..15).map(|n| json!({"source": "raw.slow", "dest": format!("kept.t{n}")})).collect();
     let id = stand.icehaul.submit_to("/migrate/bulk", &json!({"migrations": entries, "parallelism": 1})).await;
     let started = async {
         while stand.icehaul.get(&format!("/jobs?batch={id}&status=succeeded")).await.1["jobs"]
@@ -163,5 +163,27 @@ async fn a_cancelled_batch_stops_its_tables() {
         }
     };
     let jobs = tokio::time::timeout(std::time::Duration::from_secs(30), settled).await.expect("no table goes on");
-    assert!(jobs < 40, "{jobs}");
+    assert!(jobs < 15, "{jobs}");
+
+    // Run again, it does what is not done, and nothing twice.
+    let snapshots = async || {
+        let (_, jobs) = stand.icehaul.get(&format!("/jobs?batch={id}&status=succeeded&limit=100")).await;
+        let told = |job: &Value| (job["table"].clone(), job["result"]["snapshot_id"].clone(), job["attempt"].clone());
+        jobs["jobs"].as_array().expect("jobs").iter().map(told).collect::<Vec<_>>()
+    };
+    let before = snapshots().await;
+    assert!((1..15).contains(&before.len()), "{before:?}");
+    assert_eq!(stand.icehaul.post(&format!("/jobs/{id}/retry"), &json!({})).await.0, StatusCode::ACCEPTED);
+    let job = stand.icehaul.ended(&id).await;
+    assert_eq!((&job["status"], &job["result"]["succeeded"]), (&json!("succeeded"), &json!(15)), "{job:#}");
+    assert_eq!(job["result"]["rows_migrated"], 45_000);
+    let after = snapshots().await;
+    assert!(after.len() == 15 && before.iter().all(|one| after.contains(one)), "{before:?} {after:?}");
+    let report = stand.report(&job["job_id"]).await;
+    let counts = ["succeeded", "failed", "cancelled", "rows"].map(|what| report[what].as_u64());
+    assert_eq!(counts, [15, 0, 0, 45_000].map(Some), "{report:#}");
+    for n in 0..15 {
+        let (_, metadata) = stand.icehaul.get(&format!("/tables/kept/t{n}/metadata")).await;
+        assert_eq!((&metadata["snapshots"], &metadata["row_count"]), (&json!(1), &json!(3000)), "t{n}");
+    }
 }

@@ -15,8 +15,9 @@ pub(super) struct Plan {
     pub started_at: DateTime<Utc>,
     /// When something changed last.
     pub changed_at: DateTime<Utc>,
-    /// The batch has ended; should it run again, a person wants that what failed is tried once more.
-    pub concluded: bool,
+    /// Which run of the batch has last looked: in another one a person wants that what failed or was cancelled is tried again.
+    #[serde(default)]
+    pub run: Option<String>,
     pub tables: Vec<Line>,
 }
 
@@ -63,7 +64,12 @@ impl Plan {
             ended: None,
         };
         let now = Utc::now();
-        Ok(Self { started_at: now, changed_at: now, concluded: false, tables: pairs.into_iter().map(line).collect() })
+        Ok(Self {
+            started_at: now,
+            changed_at: now,
+            run: ctx.run().await?,
+            tables: pairs.into_iter().map(line).collect(),
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use chrono::Utc;
-use icehaul_lake::At;
+use icehaul_lake::{At, failpoint};
 use serde_json::{Value, json};
 
 use super::{
@@ -34,20 +34,19 @@ pub(super) async fn run(request: &MigrateBatch, ctx: &Ctx) -> Result<Value> {
         None => Plan::make(request, ctx).await?,
     };
     let watch = Watch { request, ctx, children };
-    let looked = watch.look(&mut plan).await.map_err(patient);
+    let seen = plan.changed_at;
+    let looked = watch.look(&mut plan).await;
     if ctx.stop.reason() == Some(StopReason::Cancelled) {
         watch.cancel(&plan).await;
     }
-    let changed = looked?;
-    if changed {
-        plan.changed_at = Utc::now();
-    }
-    let done = plan.tables.iter().all(|line| line.ended.is_some());
-    plan.concluded = done;
-    if changed || done {
+    // Whatever came of the look, the tables that it has submitted are noted: unless another attempt notes what it sees.
+    if plan.changed_at != seen && (ctx.permission)().await {
         lake.write_record(&record, json!(plan).to_string().into_bytes()).await?;
+        failpoint::hit("batch.noted").await?;
     }
+    looked.map_err(patient)?;
     ctx.stop.check()?;
+    let done = plan.tables.iter().all(|line| line.ended.is_some());
     let ended = plan.tables.iter().filter(|line| line.ended.is_some()).count();
     if !done {
         let message = format!("{ended} of {} tables have ended", plan.tables.len());
@@ -57,6 +56,7 @@ pub(super) async fn run(request: &MigrateBatch, ctx: &Ctx) -> Result<Value> {
     }
     let report = report(request, ctx, &plan);
     Store(lake).keep_batch(&report).await?;
+    failpoint::hit("batch.reported").await?;
     if report.failed + report.cancelled > 0 {
         return Err(Error::new(Code::BatchIncomplete, report.summary));
     }
@@ -83,25 +83,22 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    /// Sees what has ended, and submits as many as may run. Tells whether anything has changed.
-    async fn look(&self, plan: &mut Plan) -> Result<bool> {
+    /// Sees what has ended, and submits as many as may run.
+    async fn look(&self, plan: &mut Plan) -> Result<()> {
         self.ctx.progress.planned(plan.tables.len() as u64, None);
         self.ctx.progress.phase("migrating");
-        let mut changed = false;
-        if std::mem::take(&mut plan.concluded) {
-            changed = true;
-            for line in
-                plan.tables.iter_mut().filter(|line| line.ended.as_ref().is_some_and(|e| e.status != Status::Succeeded))
-            {
-                self.children.retry(line.job).await?;
-                line.ended = None;
-            }
+        let run = self.ctx.run().await?;
+        if plan.run != run {
+            self.run_again(plan).await?;
+            (plan.run, plan.changed_at) = (run, Utc::now());
         }
         let mut running = 0;
         for line in plan.tables.iter_mut().filter(|line| line.submitted && line.ended.is_none()) {
             line.ended = self.ended(line).await?;
-            changed |= line.ended.is_some();
-            running += u32::from(line.ended.is_none());
+            match line.ended {
+                Some(_) => plan.changed_at = Utc::now(),
+                None => running += 1,
+            }
         }
         for line in plan.tables.iter_mut().filter(|line| !line.submitted) {
             if running >= self.request.parallelism {
@@ -110,13 +107,25 @@ impl Watch<'_> {
             self.ctx.stop.check()?;
             let spec = JobSpec::MigrateTable(Box::new(self.request_for(line)));
             self.children.submit(self.ctx.job, line.job, spec).await?;
-            (line.submitted, changed) = (true, true);
+            (line.submitted, plan.changed_at) = (true, Utc::now());
             running += 1;
+            failpoint::hit("batch.submitted").await?;
         }
         for _ in plan.tables.iter().filter(|line| line.ended.is_some()) {
             self.ctx.progress.split_done();
         }
-        Ok(changed)
+        Ok(())
+    }
+
+    /// Has those tables tried again that did not succeed. A job that an attempt has submitted without noting it may be among
+    /// them, so all are asked.
+    async fn run_again(&self, plan: &mut Plan) -> Result<()> {
+        let succeeded = |line: &Line| line.ended.as_ref().is_some_and(|ended| ended.status == Status::Succeeded);
+        for line in plan.tables.iter_mut().filter(|line| !succeeded(line)) {
+            self.children.retry(line.job).await?;
+            line.ended = None;
+        }
+        Ok(())
     }
 
     async fn ended(&self, line: &Line) -> Result<Option<Ended>> {
