@@ -16,7 +16,6 @@ impl From<icehaul_lake::Error> for Error {
             Kind::NullInRequired => Code::NullInRequired,
             Kind::InvalidPartition => Code::InvalidPartition,
             Kind::UnsupportedFeature => Code::UnsupportedFeature,
-            Kind::SourceRewritten => Code::SourceRewritten,
             Kind::CursorMoved => Code::CursorMoved,
             Kind::CommitConflict => Code::CommitConflict,
             Kind::GuardRefused => Code::LeaseLost,

@@ -27,8 +27,6 @@ pub enum Kind {
     InvalidPartition,
     /// The table uses a feature that cannot be read or written here without giving wrong results.
     UnsupportedFeature,
-    /// Rows of the source were deleted or replaced, where only added ones were expected.
-    SourceRewritten,
     /// The value of the incremental cursor moved while the rows were read: plan again.
     CursorMoved,
     /// Another writer won, again and again, until the retries ran out.

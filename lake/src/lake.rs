@@ -5,11 +5,15 @@ use std::{
 };
 
 use arrow_schema::SchemaRef;
-use iceberg::{NamespaceIdent, Runtime, TableIdent, spec::TableMetadata};
+use iceberg::{
+    NamespaceIdent, Runtime, TableIdent,
+    spec::{FormatVersion, TableMetadata},
+};
 
 use crate::{
     Carry, CatalogConfig, Change, Committed, CopiedFile, Cursors, Error, Guard, Kind, Namespace, Result, Table,
-    TableName, TableSpec, Target, WrittenFile, carry,
+    TableName, TableSpec, Target, WrittenFile,
+    carry::Carried,
     catalog::{S3Access, SqlCatalog},
     commit,
     read::arrow,
@@ -123,10 +127,10 @@ impl Lake {
         change: Change,
         guard: &Guard,
     ) -> Result<Committed> {
-        commit::commit(self, target, &files, change, guard, &[]).await
+        commit::commit(self, target, &files, change, guard, &Carried::default()).await
     }
 
-    /// Publishes copied files as a new table, exactly once for the guard's operation id.
+    /// Publishes copied files as a new table, with the history that came along, exactly once for the guard's operation id.
     ///
     /// # Errors
     /// As `commit`; [`crate::Kind::TableExists`].
@@ -137,7 +141,7 @@ impl Lake {
         copies: &[Option<CopiedFile>],
         guard: &Guard,
     ) -> Result<Committed> {
-        commit::commit(self, target, &[], Change::Create, guard, &carry::carried(carry, copies)).await
+        commit::commit(self, target, &[], Change::Create, guard, &carry.carried(copies)).await
     }
 
     /// The snapshot that an operation has committed to a table, if it has.
@@ -178,9 +182,28 @@ impl Lake {
     /// The metadata of a table, if there is one of that name.
     pub(crate) async fn load(&self, name: &TableName) -> Result<Option<Base>> {
         let Some(location) = self.catalog.load(name).await? else { return Ok(None) };
-        let metadata = TableMetadata::read_from(self.storage.io(), &location).await;
-        let metadata = Arc::new(metadata.map_err(|e| failed("read", &location, e))?);
-        Ok(Some(Base { location, metadata }))
+        match TableMetadata::read_from(self.storage.io(), &location).await {
+            Ok(metadata) => Ok(Some(Base { location, metadata: Arc::new(metadata) })),
+            Err(cause) => Err(match self.newer_version(&location).await {
+                Some(version) => {
+                    let message = format!("table {name} has format version {version}, which is not known here");
+                    Error::new(Kind::UnsupportedFeature, message).caused_by(cause)
+                }
+                None => failed("read", &location, cause),
+            }),
+        }
+    }
+
+    /// The format version of metadata that cannot be read, if it is a newer one than those that are known here.
+    async fn newer_version(&self, location: &str) -> Option<u64> {
+        #[derive(serde::Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        struct Versioned {
+            format_version: u64,
+        }
+        let content = self.storage.io().new_input(location).ok()?.read().await.ok()?;
+        let Versioned { format_version } = serde_json::from_slice(&content).ok()?;
+        (format_version > FormatVersion::V3 as u64).then_some(format_version)
     }
 
     /// Deletes files that were written and will not be committed. Missing ones are no error.

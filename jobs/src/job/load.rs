@@ -335,21 +335,7 @@ fn cursor_note(step: &CursorMove) -> Value {
 /// The columns that the newest load up to a state took from its source; `None` if no load has noted them.
 #[must_use]
 pub fn source_columns(table: &Table, at: At) -> Option<Vec<String>> {
-    let snapshots: BTreeMap<_, _> =
-        table.snapshots().into_iter().map(|info| (info.snapshot_id.clone(), info)).collect();
-    let mut next = match at {
-        At::Snapshot(id) => Some(id.to_string()),
-        At::Current | At::Timestamp(_) => table.metadata().current_snapshot_id().map(|id| id.to_string()),
-    };
-    // Counted, so that a broken chain that loops ends too.
-    for _ in 0..snapshots.len() {
-        let info = snapshots.get(&next?)?;
-        if let Some(names) = info.summary.get(summary::COLUMNS) {
-            return serde_json::from_str(names).ok();
-        }
-        next = info.parent_id.clone();
-    }
-    None
+    serde_json::from_str(&table.newest_entry(at, summary::COLUMNS)?).ok()
 }
 
 fn columns(plan: &Plan) -> Vec<String> {

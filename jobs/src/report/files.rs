@@ -34,7 +34,7 @@ pub struct FileCompared {
     pub source: String,
     /// The copy's.
     pub destination: String,
-    /// `rows`, `positions` or `equality`.
+    /// `rows`, `positions`, `equality` or `statistics`.
     pub content: String,
     /// The copy's bytes.
     pub bytes: u64,
@@ -60,6 +60,7 @@ impl FileCompared {
             Content::Rows => "rows",
             Content::Positions => "positions",
             Content::Equality => "equality",
+            Content::Statistics => "statistics",
         }
     }
 }

@@ -10,7 +10,10 @@ mod schema;
 mod store;
 
 use chrono::{DateTime, Utc};
-use icehaul_lake::measure::{ColumnFigures, SampledRow};
+use icehaul_lake::{
+    Changes, Touched,
+    measure::{ColumnFigures, SampledRow},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -164,6 +167,37 @@ pub struct Transfer {
     pub created: bool,
     /// Whether the rows are visible: published in a snapshot.
     pub published: bool,
+    /// Whether there was nothing to bring, so that no snapshot was made.
+    #[serde(default)]
+    pub unchanged: bool,
+    /// The source's snapshots, if all of them were carried.
+    #[serde(default)]
+    pub snapshots: Option<u64>,
+    /// What became of rows by their keys; null if rows were only added.
+    #[serde(default)]
+    pub changes: Option<RowChanges>,
+}
+
+/// Rows that were changed in the source and so in the destination, told apart by a key.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct RowChanges {
+    /// Rows that are there no more.
+    pub deleted: u64,
+    /// Rows with other values than before.
+    pub replaced: u64,
+    /// Rows that were not there.
+    pub added: u64,
+    /// The destination's data files that were written anew, without the rows that are gone.
+    pub files_rewritten: u64,
+}
+
+impl RowChanges {
+    /// Of what has changed, and the files that it concerns, if they are known.
+    #[must_use]
+    pub fn of(changes: &Changes, touched: Option<&Touched>) -> Self {
+        let files_rewritten = touched.map_or(0, |touched| touched.files.len() as u64);
+        Self { deleted: changes.deleted, replaced: changes.replaced, added: changes.added, files_rewritten }
+    }
 }
 
 /// The numbers of rows of both sides.

@@ -5,7 +5,7 @@ use iceberg::{
 };
 use sha2::{Digest, Sha256};
 
-use super::{Carry, positions};
+use super::{Carry, Item, manifests::renamed, positions};
 use crate::{Error, Kind, Result, Target, storage::failed};
 
 /// How much of a file is read at once.
@@ -22,8 +22,8 @@ pub struct CopiedFile {
     pub sha256: String,
     /// It was written anew, because it names other files.
     pub rewritten: bool,
-    /// As manifests have it.
-    pub(super) file: DataFile,
+    /// As manifests have it; statistics are in none.
+    pub(super) file: Option<DataFile>,
 }
 
 impl Carry {
@@ -34,13 +34,17 @@ impl Carry {
     /// [`Kind::FileMissing`], [`Kind::StorageFull`], [`Kind::StorageUnavailable`].
     pub async fn copy(&self, number: usize, target: &Target, prefix: &str) -> Result<Option<CopiedFile>> {
         let gone = || Error::new(Kind::Internal, format!("table {} has no file of number {number}", self.name));
-        let file = self.file(number).ok_or_else(gone)?;
-        let path = self.path(file.file_path(), target, prefix).ok_or_else(gone)?;
-        if file.content_type() == DataContentType::PositionDeletes {
-            return positions::rewrite(self, file, path, target, prefix).await;
-        }
-        let (bytes, sha256) = self.bytes(file, &path, target).await?;
-        Ok(Some(CopiedFile { file: super::manifests::renamed(file, &path)?, path, bytes, sha256, rewritten: false }))
+        let item = self.items.get(number).ok_or_else(gone)?;
+        let path = self.path(item.path(), target, prefix).ok_or_else(gone)?;
+        let file = match item {
+            Item::Table(file) if file.content_type() == DataContentType::PositionDeletes => {
+                return positions::rewrite(self, file, path, target, prefix).await;
+            }
+            Item::Table(file) => Some(renamed(file, &path)?),
+            Item::Statistics { .. } => None,
+        };
+        let sha256 = self.bytes(item, &path, target).await?;
+        Ok(Some(CopiedFile { file, path, bytes: item.bytes(), sha256, rewritten: false }))
     }
 
     /// Where the copy of a file lies.
@@ -52,12 +56,13 @@ impl Carry {
         Some(format!("{}/{prefix}/{number:08}-{name}", target.data()))
     }
 
-    async fn bytes(&self, file: &DataFile, path: &str, target: &Target) -> Result<(u64, String)> {
-        let source = file.file_path();
+    /// Copies the bytes and gives their SHA-256.
+    async fn bytes(&self, item: &Item, path: &str, target: &Target) -> Result<String> {
+        let source = item.path();
         let reader = open(&self.io, source).await?;
         let mut out = target.storage.create(path).await?;
         let (mut hash, mut at) = (Sha256::new(), 0);
-        let size = file.file_size_in_bytes();
+        let size = item.bytes();
         while at < size {
             let end = (at + CHUNK).min(size);
             let chunk = reader.read(at..end).await.map_err(|e| failed("read", source, e))?;
@@ -66,7 +71,7 @@ impl Carry {
             at = end;
         }
         out.finish().await.map_err(|e| failed("write", path, e))?;
-        Ok((size, crate::write::hex(&hash.finalize())))
+        Ok(crate::write::hex(&hash.finalize()))
     }
 }
 

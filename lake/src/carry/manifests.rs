@@ -1,41 +1,84 @@
 //! The new table's manifests: one for each of the source's, with the same files under their new names.
 use std::collections::HashMap;
 
-use iceberg::spec::{DataFile, DataFileBuilder, ManifestContentType, PartitionSpec, SchemaRef};
+use iceberg::spec::{
+    DataFile, DataFileBuilder, ManifestContentType, ManifestFile, ManifestStatus, PartitionSpec, SchemaRef,
+};
 
-use super::{Carry, CopiedFile};
+use super::{CarriedHistory, Carry, CopiedFile, Entry, Manifest};
 use crate::{Error, Kind, Result};
 
-/// The files of one manifest, ready to become a table's.
+/// Copied files, ready to become a table's.
+#[derive(Default)]
+pub(crate) struct Carried<'a> {
+    pub manifests: Vec<CarriedManifest>,
+    /// All snapshots of the source, if they are carried: `manifests` are theirs then.
+    pub history: Option<CarriedHistory<'a>>,
+}
+
+/// The files of one manifest.
 pub(crate) struct CarriedManifest {
     pub content: ManifestContentType,
     pub schema: SchemaRef,
     pub spec: PartitionSpec,
-    /// Each with the sequence numbers of its data and of the file.
-    pub files: Vec<(DataFile, i64, i64)>,
+    pub entries: Vec<CarriedEntry>,
+    /// The source's manifest, if its snapshots are carried.
+    pub origin: Option<ManifestFile>,
+}
+
+/// A manifest's word about a copied file.
+pub(crate) struct CarriedEntry {
+    pub file: DataFile,
+    pub status: ManifestStatus,
+    /// The snapshot that added or removed it; `None` for the one that is to be made.
+    pub snapshot: Option<i64>,
+    pub sequence: i64,
+    pub file_sequence: i64,
 }
 
 impl CarriedManifest {
     /// Its files, each with its spec.
     pub(crate) fn placed(&self) -> impl Iterator<Item = (i32, &DataFile)> {
-        self.files.iter().map(|(file, ..)| (self.spec.spec_id(), file))
+        self.entries.iter().map(|entry| (self.spec.spec_id(), &entry.file))
     }
 }
 
-/// Puts the copies in the places of the files that they are of; those of which nothing is left are left out.
-pub(crate) fn carried(carry: &Carry, copies: &[Option<CopiedFile>]) -> Vec<CarriedManifest> {
-    let mut copies = copies.iter();
-    let manifests = carry.manifests.iter().map(|manifest| {
-        let olds = manifest.files.iter().zip(copies.by_ref());
-        let files = olds.filter_map(|(old, copy)| Some((copy.as_ref()?.file.clone(), old.sequence, old.file_sequence)));
+impl Carry {
+    /// Puts the copies in the places of the files that they are of; those of which nothing is left are left out.
+    pub(crate) fn carried<'a>(&'a self, copies: &'a [Option<CopiedFile>]) -> Carried<'a> {
+        let history = self.carried_history(copies);
+        let manifests = self.manifests.iter().map(|manifest| manifest.carried(copies, history.is_some()));
+        // Snapshots know their manifests by their places: there even empty ones stay.
+        let manifests = manifests.filter(|manifest| history.is_some() || !manifest.entries.is_empty()).collect();
+        Carried { manifests, history }
+    }
+}
+
+impl Manifest {
+    fn carried(&self, copies: &[Option<CopiedFile>], all: bool) -> CarriedManifest {
+        let entry = |entry: &Entry| {
+            Some(CarriedEntry {
+                file: copies.get(entry.number)?.as_ref()?.file.clone()?,
+                status: match entry.status {
+                    // What a manifest calls added was so by the snapshot that it is of.
+                    ManifestStatus::Added if !all || entry.snapshot != self.listed.added_snapshot_id => {
+                        ManifestStatus::Existing
+                    }
+                    status => status,
+                },
+                snapshot: all.then_some(entry.snapshot),
+                sequence: entry.sequence,
+                file_sequence: entry.file_sequence,
+            })
+        };
         CarriedManifest {
-            content: manifest.content,
-            schema: manifest.schema.clone(),
-            spec: manifest.spec.clone(),
-            files: files.collect(),
+            content: self.listed.content,
+            schema: self.schema.clone(),
+            spec: self.spec.clone(),
+            entries: self.entries.iter().filter_map(entry).collect(),
+            origin: all.then(|| self.listed.clone()),
         }
-    });
-    manifests.filter(|manifest| !manifest.files.is_empty()).collect()
+    }
 }
 
 /// The same file under another name: its statistics stay.

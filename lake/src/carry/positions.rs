@@ -86,7 +86,7 @@ pub(super) async fn rewrite(
         .upper_bounds(bound(file.upper_bounds(), &high))
         .referenced_data_file(one);
     let file = manifests::built(&mut described)?;
-    Ok(Some(CopiedFile { file, path, bytes, sha256, rewritten: true }))
+    Ok(Some(CopiedFile { file: Some(file), path, bytes, sha256, rewritten: true }))
 }
 
 /// The new names of files.

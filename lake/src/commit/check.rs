@@ -2,7 +2,7 @@
 use iceberg::spec::{NestedField, PartitionSpec, PartitionSpecRef, TableMetadata, Type};
 
 use crate::{
-    Error, Kind, Result, Target,
+    Error, Kind, Replaced, Result, Target,
     schema::{Base, Plan, plan},
 };
 
@@ -26,6 +26,19 @@ pub(super) fn rebase(target: &Target, now: Option<&Base>) -> Result<Plan> {
         return Err(conflict("is partitioned in another way than the written files"));
     }
     Ok(plan)
+}
+
+/// What files were exchanged for must still be what the table is.
+pub(super) fn still_at(target: &Target, replaced: &Replaced, now: Option<&Base>) -> Result<()> {
+    let current = now.and_then(|now| now.metadata.current_snapshot_id());
+    match replaced.at {
+        Some(at) if current != Some(at) => {
+            let message =
+                format!("table `{}` got other rows while those to be replaced were looked for", target.spec.name);
+            Err(Error::new(Kind::CommitConflict, message))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The table's spec by which the files were written. It need not be the default one any more.

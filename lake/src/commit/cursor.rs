@@ -1,10 +1,10 @@
 //! How far incremental loads have come: kept with the data, so that it moves exactly when they do.
 use std::collections::BTreeMap;
 
-use iceberg::spec::{SnapshotRef, TableMetadata};
+use iceberg::spec::TableMetadata;
 use serde::{Deserialize, Serialize};
 
-use super::Change;
+use super::{Change, newest_entry};
 use crate::{Error, Kind, Result, schema::Base};
 
 /// The snapshot summary entry and table property that holds all cursors of a table, as JSON.
@@ -38,12 +38,9 @@ pub struct CursorMove {
 /// # Errors
 /// [`Kind::UnsupportedFeature`] if someone has written there what is no cursor.
 pub(crate) fn cursors(metadata: &TableMetadata) -> Result<Cursors> {
-    let parent =
-        |snapshot: &SnapshotRef| snapshot.parent_snapshot_id().and_then(|id| metadata.snapshot_by_id(id).cloned());
-    let mut history = std::iter::successors(metadata.current_snapshot().cloned(), parent);
-    let newest = history.find_map(|snapshot| snapshot.summary().additional_properties.get(KEY).cloned());
-    let Some(text) = newest.or_else(|| metadata.properties().get(KEY).cloned()) else { return Ok(Cursors::new()) };
-    serde_json::from_str(&text).map_err(|e| {
+    let newest = newest_entry(metadata, metadata.current_snapshot(), KEY);
+    let Some(text) = newest.or_else(|| metadata.properties().get(KEY)) else { return Ok(Cursors::new()) };
+    serde_json::from_str(text).map_err(|e| {
         Error::new(Kind::UnsupportedFeature, format!("the table's `{KEY}` is not readable: correct or remove it"))
             .caused_by(e)
     })
@@ -53,10 +50,10 @@ pub(crate) fn cursors(metadata: &TableMetadata) -> Result<Cursors> {
 ///
 /// # Errors
 /// [`Kind::CursorMoved`] if the step does not begin where the table's cursor is now.
-pub(super) fn moved(step: Option<&CursorMove>, change: Change, now: Option<&Base>) -> Result<Option<Cursors>> {
+pub(super) fn moved(step: Option<&CursorMove>, change: &Change, now: Option<&Base>) -> Result<Option<Cursors>> {
     let before = now.map_or_else(|| Ok(Cursors::new()), |base| cursors(&base.metadata))?;
     let mut after = match change {
-        Change::Append | Change::Create => before.clone(),
+        Change::Append | Change::Create | Change::Replace(_) => before.clone(),
         Change::Overwrite => Cursors::new(),
     };
     if let Some(step) = step {

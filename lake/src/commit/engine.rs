@@ -9,14 +9,14 @@ use uuid::Uuid;
 
 use super::{
     Change, Committed, Guard, OPERATION,
-    check::{rebase, spec_of_files},
+    check::{rebase, spec_of_files, still_at},
     cursor::{self, Cursors},
     find,
     snapshot::{Builder, Held, Written, added_paths, metadata_path, next_metadata},
 };
 use crate::{
     Error, Kind, Lake, Result, Target, WrittenFile,
-    carry::CarriedManifest,
+    carry::Carried,
     catalog::Swap,
     failpoint,
     schema::{Base, Plan},
@@ -36,7 +36,7 @@ pub(crate) async fn commit(
     files: &[WrittenFile],
     change: Change,
     guard: &Guard,
-    carried: &[CarriedManifest],
+    carried: &Carried<'_>,
 ) -> Result<Committed> {
     let (high, low) = Uuid::new_v4().as_u64_pair();
     let snapshot_id = ((high ^ low) >> 1).cast_signed().max(1);
@@ -48,11 +48,12 @@ pub(crate) async fn commit(
         snapshot_id,
         added: added?,
         manifest: None,
-        carried,
+        carried: &carried.manifests,
+        history: carried.history.as_ref(),
         carried_manifests: Vec::new(),
         loose: Vec::new(),
     };
-    let mut commit = Commit { lake, target, files, change, guard, builder, doubtful: Vec::new(), attempt: 0 };
+    let mut commit = Commit { lake, target, files, carried, change, guard, builder, doubtful: Vec::new(), attempt: 0 };
     let outcome = commit.run().await;
     commit.clean_up().await;
     outcome
@@ -62,6 +63,7 @@ struct Commit<'a> {
     lake: &'a Lake,
     target: &'a Target,
     files: &'a [WrittenFile],
+    carried: &'a Carried<'a>,
     change: Change,
     guard: &'a Guard,
     builder: Builder<'a>,
@@ -117,7 +119,10 @@ impl Commit<'_> {
             let message = format!("there is a table `{}` already", self.target.spec.name);
             return Err(Error::new(Kind::TableExists, message));
         }
-        let cursors = cursor::moved(self.guard.cursor.as_ref(), self.change, now.as_ref())?;
+        if let Change::Replace(replaced) = &self.change {
+            still_at(self.target, replaced, now.as_ref())?;
+        }
+        let cursors = cursor::moved(self.guard.cursor.as_ref(), &self.change, now.as_ref())?;
         let plan = rebase(self.target, now.as_ref())?;
         if self.is_idle(now.as_ref(), cursors.is_some()).await? {
             return Ok(Some(Committed::nothing()));
@@ -187,8 +192,11 @@ impl Commit<'_> {
     /// Whether there is nothing to change; `moves` says whether the cursors are.
     async fn is_idle(&self, now: Option<&Base>, moves: bool) -> Result<bool> {
         let Some(now) = now.filter(|_| self.files.is_empty()) else { return Ok(false) };
-        let io = self.lake.storage.io();
-        Ok(self.change == Change::Append || !moves && Held::of(&now.metadata, io).await?.manifests.is_empty())
+        Ok(match &self.change {
+            Change::Append => true,
+            Change::Replace(replaced) => !moves && replaced.files.is_empty(),
+            _ => !moves && Held::of(&now.metadata, self.lake.storage.io()).await?.manifests.is_empty(),
+        })
     }
 
     /// Writes everything but the pointer.
@@ -209,21 +217,30 @@ impl Commit<'_> {
             }
         };
         let table = metadata.location().to_owned();
-        let properties = properties(cursors);
-        let snapshot = if base.is_none() && self.files.is_empty() && self.change != Change::Create {
-            None
-        } else {
-            let spec = spec_of_files(self.target, &metadata).unwrap_or(&self.target.plan.partition).clone();
-            let directory = format!("{table}/metadata");
-            self.builder.added(&directory, &self.target.file_schema, &spec).await?;
+        let directory = format!("{table}/metadata");
+        let (properties, is_empty) = (properties(cursors), base.is_none() && self.files.is_empty());
+        let entries = self.entries(&properties);
+        let (snapshot, next, mut expired) = if let Some(history) = &self.carried.history {
             self.builder.carry(&directory).await?;
-            let (id, entries) = (plan.schema.schema_id(), self.entries(&properties));
-            Some(self.builder.snapshot(&metadata, id, self.change, entries, self.attempt, written).await?)
+            let lists = self.builder.lists(&directory, self.attempt, written).await?;
+            let (planned, expired) = next_metadata(metadata, None, None, properties, None)?;
+            let next = history.table(&planned, &lists, &entries)?;
+            (next.current_snapshot().cloned(), next, expired)
+        } else {
+            let snapshot = if is_empty && self.change != Change::Create {
+                None
+            } else {
+                let spec = spec_of_files(self.target, &metadata).unwrap_or(&self.target.plan.partition).clone();
+                self.builder.added(&directory, &self.target.file_schema, &spec).await?;
+                self.builder.carry(&directory).await?;
+                let id = plan.schema.schema_id();
+                Some(self.builder.snapshot(&metadata, id, &self.change, entries, self.attempt, written).await?)
+            };
+            let schema = (plan.evolves && base.is_some()).then_some(&plan.schema);
+            let (next, expired) = next_metadata(metadata, base.clone(), schema, properties, snapshot.clone())?;
+            (snapshot.map(SnapshotRef::new), next, expired)
         };
-        let committed =
-            snapshot.clone().map(SnapshotRef::new).map_or_else(Committed::nothing, |s| Committed::of(&s, false));
-        let schema = (plan.evolves && base.is_some()).then_some(&plan.schema);
-        let (next, mut expired) = next_metadata(metadata, base.clone(), schema, properties, snapshot)?;
+        let committed = snapshot.map_or_else(Committed::nothing, |snapshot| Committed::of(&snapshot, false));
         if next.properties().get("write.metadata.delete-after-commit.enabled").is_none_or(|value| value != "true") {
             expired.clear();
         }
@@ -244,18 +261,14 @@ impl Commit<'_> {
 
     /// The operation is in the table: by a swap of ours whose answer was lost, or by an earlier attempt.
     async fn found(&mut self, snapshot: &SnapshotRef, now: Option<&TableMetadata>) -> Result<Committed> {
-        let ours = snapshot.snapshot_id() == self.builder.snapshot_id;
-        if ours {
-            let list = snapshot.manifest_list();
-            let won = |tried: &Try| tried.written.paths.iter().any(|path| path == list);
-            let winner = self.doubtful.iter().position(won).map(|index| self.doubtful.swap_remove(index));
+        let list = snapshot.manifest_list();
+        let won = |tried: &Try| tried.written.paths.iter().any(|path| path == list);
+        if let Some(index) = self.doubtful.iter().position(won) {
+            let winner = self.doubtful.swap_remove(index);
             for lost in std::mem::take(&mut self.doubtful) {
                 self.remove(&lost.written).await;
             }
-            return match winner {
-                Some(winner) => self.won(winner).await,
-                None => Err(Error::new(Kind::Internal, "a snapshot id was given out twice")),
-            };
+            return self.won(winner).await;
         }
         let mut committed = Committed::of(snapshot, true);
         let Some(now) = now else { return Ok(committed) };

@@ -1,11 +1,17 @@
 //! The commit engine: one snapshot per operation, whatever races with it.
+mod carried;
 mod check;
 mod cursor;
 mod engine;
 mod snapshot;
 mod summary;
 
-use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+};
 
 use iceberg::spec::{SnapshotRef, TableMetadata};
 
@@ -18,7 +24,7 @@ pub(crate) use snapshot::{added_paths, load_list};
 pub(crate) const OPERATION: &str = "icehaul.job-id";
 
 /// What a commit does to the table's content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// The rows that are there stay.
     Append,
@@ -26,6 +32,37 @@ pub enum Change {
     Overwrite,
     /// The table must not be there; it is made with its rows, or with a snapshot of none.
     Create,
+    /// Some data files go and others come, in one snapshot. A cursor that moves makes one too, without any file.
+    Replace(Arc<Replaced>),
+}
+
+impl Change {
+    /// Whether files of the table go.
+    fn removes_files(&self) -> bool {
+        match self {
+            Self::Append | Self::Create => false,
+            Self::Overwrite => true,
+            Self::Replace(replaced) => !replaced.files.is_empty(),
+        }
+    }
+
+    /// Whether the file at this location goes.
+    fn removes(&self, path: &str) -> bool {
+        match self {
+            Self::Append | Self::Create => false,
+            Self::Overwrite => true,
+            Self::Replace(replaced) => replaced.files.contains(path),
+        }
+    }
+}
+
+/// What goes with a [`Change::Replace`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Replaced {
+    /// The locations of the data files that go.
+    pub files: HashSet<String>,
+    /// The snapshot at which the table must still be, because what is published was found out there; any if `None`.
+    pub at: Option<i64>,
 }
 
 /// The answer to "may I commit now?", asked right before each compare-and-swap.
@@ -69,6 +106,25 @@ impl Committed {
     const fn nothing() -> Self {
         Self { snapshot_id: None, already: false, summary: BTreeMap::new(), unused: Vec::new() }
     }
+}
+
+/// A snapshot and those before it, the newest first. A broken chain that loops ends too.
+pub(crate) fn ancestors<'a>(
+    metadata: &'a TableMetadata,
+    newest: Option<&'a SnapshotRef>,
+) -> impl Iterator<Item = &'a SnapshotRef> {
+    let mut seen = HashSet::new();
+    let parent = |snapshot: &&'a SnapshotRef| snapshot.parent_snapshot_id().and_then(|id| metadata.snapshot_by_id(id));
+    std::iter::successors(newest, parent).take_while(move |snapshot| seen.insert(snapshot.snapshot_id()))
+}
+
+/// The newest value of a summary entry along the history of a snapshot.
+pub(crate) fn newest_entry<'a>(
+    metadata: &'a TableMetadata,
+    newest: Option<&'a SnapshotRef>,
+    key: &str,
+) -> Option<&'a String> {
+    ancestors(metadata, newest).find_map(|snapshot| snapshot.summary().additional_properties.get(key))
 }
 
 /// The snapshot that an operation committed, wherever in the table's history or branches it is.

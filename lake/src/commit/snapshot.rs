@@ -1,5 +1,5 @@
 //! Builds one try of a commit: manifests, manifest list, snapshot and metadata file, none of which anyone sees yet.
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use iceberg::{
     io::FileIO,
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Error, Kind, Result,
-    carry::CarriedManifest,
+    carry::{CarriedHistory, CarriedManifest},
     storage::{Storage, failed},
 };
 
@@ -70,7 +70,9 @@ pub(super) struct Builder<'a> {
     pub(super) manifest: Option<ManifestFile>,
     /// Files that are carried over from another table, and their manifests: these too are written once.
     pub(super) carried: &'a [CarriedManifest],
-    pub(super) carried_manifests: Vec<ManifestFile>,
+    pub(super) history: Option<&'a CarriedHistory<'a>>,
+    /// In their order; none for those without files.
+    pub(super) carried_manifests: Vec<Option<ManifestFile>>,
     /// Where these manifests are, from before they are written until they are part of the table.
     pub(super) loose: Vec<String>,
 }
@@ -89,32 +91,11 @@ impl Builder<'_> {
         }
         let path = format!("{metadata}/{}-m0.avro", self.commit);
         self.loose.push(path.clone());
-        let mut writer = self.writer(&path, schema, spec, ManifestContentType::Data)?;
+        let mut writer = self.writer(&path, self.snapshot_id, schema, spec, ManifestContentType::Data)?;
         for file in &self.added {
             writer.add_file(file.clone(), -1).map_err(|e| failed("write", &path, e))?;
         }
         self.manifest = Some(writer.write_manifest_file().await.map_err(|e| failed("write", &path, e))?);
-        Ok(())
-    }
-
-    /// The manifests of carried files, which keep the sequence numbers that say which deletes apply to them.
-    pub(super) async fn carry(&mut self, metadata: &str) -> Result<()> {
-        if !self.carried_manifests.is_empty() {
-            return Ok(());
-        }
-        let mut written = Vec::with_capacity(self.carried.len());
-        for (index, carried) in self.carried.iter().enumerate() {
-            let path = format!("{metadata}/{}-c{index}.avro", self.commit);
-            self.loose.push(path.clone());
-            let mut writer = self.writer(&path, &carried.schema, &carried.spec, carried.content)?;
-            for (file, sequence, of_file) in &carried.files {
-                writer
-                    .add_existing_file(file.clone(), self.snapshot_id, *sequence, Some(*of_file))
-                    .map_err(|e| failed("write", &path, e))?;
-            }
-            written.push(writer.write_manifest_file().await.map_err(|e| failed("write", &path, e))?);
-        }
-        self.carried_manifests = written;
         Ok(())
     }
 
@@ -123,7 +104,7 @@ impl Builder<'_> {
         &self,
         metadata: &TableMetadata,
         schema_id: i32,
-        change: Change,
+        change: &Change,
         mut entries: HashMap<String, String>,
         attempt: usize,
         written: &mut Written,
@@ -135,28 +116,35 @@ impl Builder<'_> {
         let directory = format!("{}/metadata", metadata.location());
         let carried = || self.carried.iter().flat_map(CarriedManifest::placed);
         partitions.extend(summary::partitions(carried()));
-        let mut manifests: Vec<_> = self.manifest.iter().chain(&self.carried_manifests).cloned().collect();
+        let mut manifests: Vec<_> =
+            self.manifest.iter().chain(self.carried_manifests.iter().flatten()).cloned().collect();
         let (mut kept, mut removed) = (held.counts, Counts::default());
         carried().for_each(|(_, file)| kept.add(file));
-        if change == Change::Overwrite {
-            kept = Counts::default();
-            for (index, manifest) in held.manifests.iter().enumerate() {
+        if change.removes_files() {
+            for (index, manifest) in held.manifests.into_iter().enumerate() {
                 let path = format!("{directory}/{}-{attempt}-m{}.avro", self.commit, index + 1);
                 written.paths.push(path.clone());
-                manifests.push(self.emptied(manifest, &path, &mut removed, &mut partitions).await?);
+                let left = self.without(change, &manifest, &path, &mut removed, &mut partitions).await?;
+                manifests.push(left.unwrap_or(manifest));
             }
+            kept = kept.minus(&removed);
         } else {
             manifests.extend(held.manifests);
         }
         entries.extend(summary::entries(&kept, &self.added, &removed, partitions.len()));
         let list = format!("{directory}/snap-{}-{attempt}-{}.avro", self.snapshot_id, self.commit);
         written.paths.push(list.clone());
-        self.list(&list, metadata, manifests).await?;
-        let operation = if change == Change::Overwrite { Operation::Overwrite } else { Operation::Append };
+        let (parent, sequence) = (metadata.current_snapshot_id(), metadata.next_sequence_number());
+        self.list(&list, (self.snapshot_id, parent, sequence), manifests).await?;
+        let operation = match change {
+            _ if !change.removes_files() => Operation::Append,
+            Change::Replace(_) if self.added.is_empty() => Operation::Delete,
+            _ => Operation::Overwrite,
+        };
         Ok(Snapshot::builder()
             .with_snapshot_id(self.snapshot_id)
-            .with_parent_snapshot_id(metadata.current_snapshot_id())
-            .with_sequence_number(metadata.next_sequence_number())
+            .with_parent_snapshot_id(parent)
+            .with_sequence_number(sequence)
             // Clocks differ; a table's time does not go back.
             .with_timestamp_ms(chrono::Utc::now().timestamp_millis().max(metadata.last_updated_ms()))
             .with_manifest_list(list)
@@ -165,48 +153,66 @@ impl Builder<'_> {
             .build())
     }
 
-    /// A manifest that says that all files of another one are gone.
-    async fn emptied(
+    /// A manifest that says which files of another one are gone; `None` if all of them stay.
+    async fn without(
         &self,
+        change: &Change,
         manifest: &ManifestFile,
         path: &str,
         removed: &mut Counts,
-        partitions: &mut std::collections::BTreeSet<String>,
-    ) -> Result<ManifestFile> {
+        partitions: &mut BTreeSet<String>,
+    ) -> Result<Option<ManifestFile>> {
         let old = &manifest.manifest_path;
         let loaded = manifest.load_manifest(self.storage.io()).await.map_err(|e| failed("read", old, e))?;
+        let alive: Vec<_> = loaded.entries().iter().filter(|entry| entry.is_alive()).collect();
+        if !alive.iter().any(|entry| change.removes(entry.file_path())) {
+            return Ok(None);
+        }
         let about = loaded.metadata();
-        let mut writer = self.writer(path, about.schema(), about.partition_spec(), manifest.content)?;
-        for entry in loaded.entries().iter().filter(|entry| entry.is_alive()) {
+        let mut writer =
+            self.writer(path, self.snapshot_id, about.schema(), about.partition_spec(), manifest.content)?;
+        for entry in alive {
             let file = entry.data_file();
-            removed.add(file);
-            partitions.extend(summary::partitions([(manifest.partition_spec_id, file)]));
             let sequence = entry.sequence_number().unwrap_or(manifest.sequence_number);
             let file_sequence = entry.file_sequence_number.or(Some(manifest.sequence_number));
-            writer.add_delete_file(file.clone(), sequence, file_sequence).map_err(|e| failed("write", path, e))?;
+            let said = if change.removes(file.file_path()) {
+                removed.add(file);
+                partitions.extend(summary::partitions([(manifest.partition_spec_id, file)]));
+                writer.add_delete_file(file.clone(), sequence, file_sequence)
+            } else {
+                let since = entry.snapshot_id().unwrap_or(manifest.added_snapshot_id);
+                writer.add_existing_file(file.clone(), since, sequence, file_sequence)
+            };
+            said.map_err(|e| failed("write", path, e))?;
         }
-        writer.write_manifest_file().await.map_err(|e| failed("write", path, e))
+        writer.write_manifest_file().await.map(Some).map_err(|e| failed("write", path, e))
     }
 
-    fn writer(
+    pub(super) fn writer(
         &self,
         path: &str,
+        snapshot: i64,
         schema: &SchemaRef,
         spec: &PartitionSpec,
         content: ManifestContentType,
     ) -> Result<ManifestWriter> {
         let output = self.storage.io().new_output(path).map_err(|e| failed("write", path, e))?;
-        let builder = ManifestWriterBuilder::new(output, Some(self.snapshot_id), schema.clone(), spec.clone());
+        let builder = ManifestWriterBuilder::new(output, Some(snapshot), schema.clone(), spec.clone());
         Ok(match content {
             ManifestContentType::Data => builder.build_v2_data(),
             ManifestContentType::Deletes => builder.build_v2_deletes(),
         })
     }
 
-    async fn list(&self, path: &str, metadata: &TableMetadata, manifests: Vec<ManifestFile>) -> Result<()> {
+    /// The manifest list of a snapshot: its id, its parent's, and its sequence number.
+    pub(super) async fn list(
+        &self,
+        path: &str,
+        (snapshot, parent, sequence): (i64, Option<i64>, i64),
+        manifests: Vec<ManifestFile>,
+    ) -> Result<()> {
         let out = self.storage.create(path).await?;
-        let (parent, sequence) = (metadata.current_snapshot_id(), metadata.next_sequence_number());
-        let mut list = ManifestListWriter::v2(Box::new(out), self.snapshot_id, parent, sequence);
+        let mut list = ManifestListWriter::v2(Box::new(out), snapshot, parent, sequence);
         list.add_manifests(manifests.into_iter()).map_err(|e| failed("write", path, e))?;
         list.close().await.map_err(|e| failed("write", path, e))
     }

@@ -60,6 +60,18 @@ impl Counts {
         ]
     }
 
+    /// What is left of the table's without the others'. The table's may have been told wrongly by whoever wrote it.
+    pub(super) fn minus(&self, other: &Self) -> Self {
+        Self {
+            data_files: self.data_files.saturating_sub(other.data_files),
+            delete_files: self.delete_files.saturating_sub(other.delete_files),
+            records: self.records.saturating_sub(other.records),
+            bytes: self.bytes.saturating_sub(other.bytes),
+            position_deletes: self.position_deletes.saturating_sub(other.position_deletes),
+            equality_deletes: self.equality_deletes.saturating_sub(other.equality_deletes),
+        }
+    }
+
     fn sum(&self, other: &Self) -> Self {
         Self {
             data_files: self.data_files + other.data_files,

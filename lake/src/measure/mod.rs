@@ -17,7 +17,7 @@ pub use figures::ColumnFigures;
 use figures::Figures;
 use sample::Sample;
 pub use sample::SampledRow;
-pub(crate) use streams::measure;
+pub(crate) use streams::{Taker, measure, share};
 
 /// How much is measured beside the fingerprint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

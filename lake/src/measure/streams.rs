@@ -13,7 +13,7 @@ use super::{Depth, Measured, Measurer};
 use crate::{Batches, Error, Kind, Result};
 
 /// Takes batches, among others.
-pub(super) trait Taker: Send + 'static {
+pub(crate) trait Taker: Send + 'static {
     /// Takes a batch of the schema that it was made for.
     fn take(&mut self, batch: &RecordBatch) -> Result<()>;
 }
@@ -35,7 +35,7 @@ pub(crate) async fn measure(streams: Vec<Batches>, columns: Option<&[String]>, d
 
 /// Shares the rows of several streams among as many takers: what is decoded beside what is hashed, so that a single small
 /// file keeps two cores busy too.
-pub(super) async fn share<T: Taker>(streams: Vec<Batches>, make: impl Fn(&SchemaRef) -> Result<T>) -> Result<Vec<T>> {
+pub(crate) async fn share<T: Taker>(streams: Vec<Batches>, make: impl Fn(&SchemaRef) -> Result<T>) -> Result<Vec<T>> {
     let schema = streams.first().map(|batches| batches.schema.clone()).ok_or_else(nobody)?;
     let width = streams.len();
     let (mut readers, batches) = decode(streams, 2 * width);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use iceberg::spec::{SchemaRef, SnapshotRef};
 
 use super::{Table, error};
-use crate::{Error, Kind, Result};
+use crate::{Error, Kind, Result, commit};
 
 /// Which state of a table is meant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,12 +46,8 @@ impl Table {
     #[must_use]
     pub fn snapshots(&self) -> Vec<SnapshotInfo> {
         let metadata = self.metadata();
-        let mut ancestors = HashSet::new();
-        let mut next = metadata.current_snapshot();
-        // A set and not a counter, so that a broken chain that loops ends too.
-        while let Some(snapshot) = next.filter(|snapshot| ancestors.insert(snapshot.snapshot_id())) {
-            next = snapshot.parent_snapshot_id().and_then(|id| metadata.snapshot_by_id(id));
-        }
+        let ancestors = commit::ancestors(metadata, metadata.current_snapshot());
+        let ancestors: HashSet<_> = ancestors.map(|snapshot| snapshot.snapshot_id()).collect();
         let mut snapshots: Vec<_> = metadata.snapshots().collect();
         snapshots.sort_by_key(|snapshot| (snapshot.timestamp_ms(), snapshot.sequence_number()));
         let info = |snapshot: &SnapshotRef| SnapshotInfo {
@@ -80,6 +76,13 @@ impl Table {
     /// [`Kind::SnapshotNotFound`].
     pub fn snapshot_id(&self, at: At) -> Result<Option<i64>> {
         Ok(self.resolve(at)?.snapshot.map(|snapshot| snapshot.snapshot_id()))
+    }
+
+    /// The newest value of a summary entry along the history of the snapshot that `at` means.
+    #[must_use]
+    pub fn newest_entry(&self, at: At, key: &str) -> Option<String> {
+        let newest = self.snapshot(at).ok()?;
+        commit::newest_entry(self.metadata(), newest.as_ref(), key).cloned()
     }
 
     /// The state that `at` means.

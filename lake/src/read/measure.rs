@@ -64,10 +64,10 @@ impl Table {
         self.data_files_since(at, None).await
     }
 
-    /// The live data files that were added after a snapshot, found as they are taken.
+    /// The live data files that an earlier snapshot does not have, or has with other deletes, found as they are taken.
     ///
     /// # Errors
-    /// As `scan`; [`crate::Kind::SourceRewritten`] if files were not only added.
+    /// As `scan`.
     pub async fn data_files_since(&self, at: At, since: Option<i64>) -> Result<BoxStream<'static, Result<FileInfo>>> {
         let plan = self.plan(&Scan { at, since, columns: Some(Vec::new()), ..Scan::default() }).await?;
         let files = plan.tasks.map_ok(|task| FileInfo {

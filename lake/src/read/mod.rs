@@ -1,5 +1,6 @@
 //! Tables as they are: metadata, snapshots, files, rows.
 pub(crate) mod arrow;
+mod changes;
 mod deletes;
 mod error;
 mod filter;
@@ -11,6 +12,7 @@ mod shape;
 mod since;
 #[cfg(test)]
 mod tests;
+mod touched;
 
 use std::sync::Arc;
 
@@ -18,9 +20,11 @@ use arrow_schema::SchemaRef;
 
 use crate::{Batches, Result, TableName};
 
+pub use changes::Changes;
 pub use history::{At, SnapshotInfo};
 pub use plan::FileInfo;
 pub(crate) use plan::inside;
+pub use touched::Touched;
 
 /// Rows per batch where nothing else is asked for.
 const BATCH_ROWS: usize = 8192;
@@ -36,7 +40,7 @@ pub struct Scan {
     pub filter: Option<iceberg::expr::Predicate>,
     /// Rows per batch; 8,192 if `None`.
     pub batch_size: Option<usize>,
-    /// Only rows of files that were added after this snapshot.
+    /// Only rows of files that this snapshot does not have, or has with other deletes.
     pub since: Option<i64>,
 }
 

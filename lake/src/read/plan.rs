@@ -9,7 +9,7 @@ use iceberg::{
     spec::{DataFileFormat, FormatVersion, PartitionSpecRef, Transform},
 };
 
-use super::{BATCH_ROWS, Scan, Table, arrow, deletes, error, filter, history::State, rows::Reader, shape};
+use super::{BATCH_ROWS, Scan, Table, arrow, deletes, error, filter, history::State, rows::Reader, shape, since::told};
 use crate::{Error, Kind, Result};
 
 /// A live data file.
@@ -62,13 +62,13 @@ impl Table {
             keep: output.len(),
         });
         let constants = self.partition_constants()?;
-        let known = self.known_since(scan.since, &state).await?;
+        let known = self.known_at(scan.since).await?;
         let allowed = inside(self.metadata().location());
         let name = self.name.clone();
         let schema = state.schema.clone();
         let tasks = self.tasks(&state, filter.pushed).await?;
         let fresh = move |task: &Result<FileScanTask>| {
-            let known = task.as_ref().is_ok_and(|task| known.contains(&task.data_file_path));
+            let known = task.as_ref().is_ok_and(|task| !known.is_empty() && known.contains(&told(task)));
             futures::future::ready(!known)
         };
         let tasks = tasks.filter(fresh).map(move |task| {
@@ -92,7 +92,7 @@ impl Table {
     }
 
     /// The files that may hold rows for which `filter` holds.
-    async fn tasks(
+    pub(super) async fn tasks(
         &self,
         state: &State,
         filter: Option<Predicate>,

@@ -1,50 +1,45 @@
-//! What a table has gained since an earlier snapshot.
+//! What a table has gained since an earlier snapshot, by its files.
 use std::collections::HashSet;
 
-use iceberg::spec::{ManifestContentType, Operation};
+use futures::TryStreamExt;
+use iceberg::{scan::FileScanTask, spec::Operation};
 
-use super::{Table, history::State};
-use crate::{Error, Kind, Result, commit::load_list, storage::failed};
+use super::{At, Table};
+use crate::{Result, commit::ancestors};
 
 impl Table {
-    /// The data files that a state shares with an earlier snapshot, between which files were only added.
+    /// Whether files were only added between an earlier snapshot and a state.
     ///
     /// # Errors
-    /// [`Kind::SnapshotNotFound`] if the snapshot is not (or no longer) among the state's ancestors; [`Kind::SourceRewritten`] if
-    /// rows were deleted, replaced or written anew in between: then the added files are not what was gained.
-    pub(super) async fn known_since(&self, since: Option<i64>, state: &State) -> Result<HashSet<String>> {
-        let (Some(since), Some(newest)) = (since, &state.snapshot) else { return Ok(HashSet::new()) };
-        let metadata = self.metadata();
-        let gone = || {
-            let message = format!("snapshot {since} is not among the ancestors of what table {} is now", self.name);
-            Error::new(Kind::SnapshotNotFound, message)
-        };
-        let mut snapshot = newest.clone();
-        // Counted, so that a broken chain that loops ends too.
-        for _ in 0..=metadata.snapshots().len() {
+    /// [`crate::Kind::SnapshotNotFound`] if one of them is not there (any more).
+    pub fn only_appended(&self, since: i64, at: At) -> Result<bool> {
+        self.resolve(At::Snapshot(since))?;
+        let newest = self.snapshot(at)?;
+        for snapshot in ancestors(self.metadata(), newest.as_ref()) {
             if snapshot.snapshot_id() == since {
-                return self.data_paths(&snapshot).await;
+                return Ok(true);
             }
-            if snapshot.summary().operation != Operation::Append {
-                let (id, operation) = (snapshot.snapshot_id(), snapshot.summary().operation.as_str());
-                let message = format!("snapshot {id} of table {} is no append but `{operation}`", self.name);
-                return Err(Error::new(Kind::SourceRewritten, message));
+            let summary = snapshot.summary();
+            let deletes = summary.additional_properties.get("added-delete-files").is_some_and(|count| count != "0");
+            if summary.operation != Operation::Append || deletes {
+                return Ok(false);
             }
-            let parent = snapshot.parent_snapshot_id().and_then(|id| metadata.snapshot_by_id(id));
-            snapshot = parent.ok_or_else(gone)?.clone();
         }
-        Err(gone())
+        Ok(false)
     }
 
-    async fn data_paths(&self, snapshot: &iceberg::spec::Snapshot) -> Result<HashSet<String>> {
-        let io = self.io();
-        let listed: Vec<_> = load_list(snapshot, self.metadata(), io).await?.consume_entries().into_iter().collect();
-        let mut paths = HashSet::new();
-        for manifest in listed.iter().filter(|manifest| manifest.content == ManifestContentType::Data) {
-            let loaded = manifest.load_manifest(io).await.map_err(|e| failed("read", &manifest.manifest_path, e))?;
-            let alive = loaded.entries().iter().filter(|entry| entry.is_alive());
-            paths.extend(alive.map(|entry| entry.file_path().to_owned()));
-        }
-        Ok(paths)
+    /// The data files of a snapshot, each told together with the delete files that apply to it.
+    pub(super) async fn known_at(&self, snapshot: Option<i64>) -> Result<HashSet<String>> {
+        let Some(id) = snapshot else { return Ok(HashSet::new()) };
+        let state = self.resolve(At::Snapshot(id))?;
+        self.tasks(&state, None).await?.map_ok(|task| told(&task)).try_collect().await
     }
+}
+
+/// A data file's location with those of the delete files that apply to it: while that stays the same, so do its rows.
+pub(super) fn told(task: &FileScanTask) -> String {
+    let mut paths: Vec<_> = task.deletes.iter().map(|delete| delete.file_path.as_str()).collect();
+    paths.sort_unstable();
+    paths.insert(0, &task.data_file_path);
+    paths.join("\n")
 }

@@ -8,6 +8,7 @@ mod types;
 use arrow_schema::SchemaRef;
 
 pub use model::Model;
+pub(crate) use model::upgraded;
 pub use partition::PartitionField;
 pub(crate) use plan::{Plan, plan};
 pub(crate) use target::Base;

@@ -5,6 +5,7 @@ use iceberg::spec::{
     FormatVersion, PartitionSpec, SchemaRef, SortOrder, TableMetadata, TableProperties, Transform,
     UnboundPartitionField, UnboundPartitionSpec,
 };
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{At, Error, Kind, Result, Table};
@@ -87,11 +88,16 @@ impl Table {
     }
 }
 
-/// A table's metadata without its history, under a new id.
-fn exact(metadata: &TableMetadata, model: &Model) -> Result<TableMetadata, String> {
+/// A table's metadata as JSON of format version 2.
+pub(crate) fn upgraded(metadata: &TableMetadata) -> Result<Value, String> {
     let upgraded = metadata.clone().into_builder(None).upgrade_format_version(FormatVersion::V2);
     let upgraded = upgraded.and_then(|builder| builder.build()).map_err(|e| e.to_string())?.metadata;
-    let mut json = serde_json::to_value(&upgraded).map_err(|e| e.to_string())?;
+    serde_json::to_value(&upgraded).map_err(|e| e.to_string())
+}
+
+/// A table's metadata without its history, under a new id.
+fn exact(metadata: &TableMetadata, model: &Model) -> Result<TableMetadata, String> {
+    let mut json = upgraded(metadata)?;
     json["table-uuid"] = Uuid::now_v7().to_string().into();
     json["current-schema-id"] = model.schema.schema_id().into();
     json["properties"] = serde_json::json!(model.properties);

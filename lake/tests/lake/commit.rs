@@ -1,7 +1,10 @@
 //! What a commit leaves in the table, and what it leaves on disk.
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
 
-use icehaul_lake::{CatalogConfig, Change, Cursor, CursorMove, Guard, Kind, Lake, WrittenFile};
+use icehaul_lake::{At, CatalogConfig, Change, Cursor, CursorMove, Guard, Kind, Lake, Replaced, WrittenFile};
 
 use crate::help::{Fixture, guard, load, name, rows, spec, write};
 
@@ -35,6 +38,41 @@ async fn rows_are_appended_and_replaced() {
     assert_eq!(f.lake.namespaces().await.expect("namespaces"), [("raw".to_owned(), 1)]);
     let found = f.lake.committed(&name("raw.t"), "one").await.expect("look").expect("found");
     assert_eq!((total(&found), found.already), ("10", true));
+}
+
+#[tokio::test]
+async fn some_files_are_exchanged_and_the_others_stay() {
+    let f = Fixture::sqlite().await;
+    let (all, more) = ([rows(0..10), rows(10..15)], rows(15..18));
+    let target = f.lake.prepare(spec("raw.t", &all[0])).await.expect("prepare");
+    let mut files = Vec::new();
+    for (split, rows) in all.iter().enumerate() {
+        files.extend(write(&target, &format!("one/{split}"), std::slice::from_ref(rows)).await.expect("write"));
+    }
+    let first = f.lake.commit(&target, files.clone(), Change::Append, &guard("one")).await.expect("commit");
+    load(&f.lake, spec("raw.t", &more), &more, Change::Append, "two").await.expect("append");
+    let current = async || f.lake.table(&name("raw.t")).await.expect("table").snapshot_id(At::Current).expect("there");
+    let replace = async |operation: &str, gone: &str, at, with: std::ops::Range<i32>| {
+        let rows = rows(with);
+        let replaced = Replaced { files: HashSet::from([gone.to_owned()]), at };
+        load(&f.lake, spec("raw.t", &rows), &rows, Change::Replace(Arc::new(replaced)), operation).await
+    };
+    let stale = replace("three", files[0].path(), first.snapshot_id, 0..8).await.expect_err("other rows came");
+    assert_eq!(stale.kind(), Kind::CommitConflict);
+    let done = replace("four", files[0].path(), current().await, 0..8).await.expect("exchanged");
+    let said = ["operation", "added-records", "deleted-records", "deleted-data-files"].map(|key| &*done.summary[key]);
+    assert_eq!((said, total(&done)), (["overwrite", "8", "10", "1"], "16"));
+    let gone = replace("five", files[1].path(), None, 0..0).await.expect("removed");
+    assert_eq!((&*gone.summary["operation"], total(&gone)), ("delete", "11"));
+    let table = f.lake.table(&name("raw.t")).await.expect("table");
+    assert_eq!(
+        (table.count(At::Current).await.ok(), table.files(At::Current).await.ok().map(|f| f.0)),
+        (Some(11), Some(2))
+    );
+    // Nothing to exchange, and nothing else to keep: no snapshot.
+    let none = rows(0..0);
+    let idle = load(&f.lake, spec("raw.t", &none), &none, Change::Replace(Arc::default()), "six").await.expect("idle");
+    assert_eq!(idle.snapshot_id, None);
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
 //! Migrations and verifications: real processes, catalogs in SQLite and PostgreSQL, files here and on S3, and other
 //! implementations as judges.
 mod batch;
+mod changed;
 mod crash;
 mod files;
+mod history;
 mod modes;
 mod planted;
 mod report;

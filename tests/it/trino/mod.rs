@@ -1,5 +1,6 @@
 //! Trino, PyIceberg, Spark and DuckDB around the lake: they read what Icehaul loads, change it, and Icehaul goes on.
 mod everyone;
+mod moved;
 mod query;
 mod rounds;
 mod shapes;

@@ -2,18 +2,22 @@
 use std::sync::Arc;
 
 use futures::TryStreamExt;
-use icehaul_lake::{At, Batches, Carry, Column, Cursor, CursorMove, Model, Table, TableSpec, Target, sql, sql_type_of};
+use icehaul_lake::{
+    At, Batches, Carry, Changes, Column, Cursor, CursorMove, Model, Table, TableSpec, Target, sql, sql_type_of,
+};
 use serde_json::{Value, json};
 
-use super::{CopyMode, MigrateMode, evidence::Evidence, migration::Migration, transform::Transform};
-use crate::{Code, Error, Result};
+use super::{CopyMode, History, MigrateMode, evidence::Evidence, migration::Migration, transform::Transform};
+use crate::{Code, Error, Result, report::RowChanges};
 
 /// The source, pinned.
 pub(super) struct Pinned {
     pub table: Table,
     pub at: At,
-    /// Only what was added after this snapshot is meant.
+    /// Only what was added or changed after this snapshot is meant.
     pub since: Option<i64>,
+    /// What has changed since then, if files were not only added.
+    pub changes: Option<Arc<Changes>>,
     pub files: u64,
     pub bytes: u64,
     pub rows: u64,
@@ -35,6 +39,8 @@ impl Pinned {
 /// What is known before anything is written.
 pub(super) struct Begun {
     pub source: Pinned,
+    /// The destination as it is, if it is there.
+    pub before: Option<Table>,
     pub step: Option<CursorMove>,
     /// The files to be carried as they are, and the rows that they hold.
     pub carry: Option<(Arc<Carry>, u64)>,
@@ -54,16 +60,16 @@ impl Migration<'_> {
     pub async fn dry_run(&self) -> Result<Value> {
         let Begun { source, target, mut evidence, .. } = self.begin().await?;
         let report = evidence.begun();
-        let rows =
-            if source.table.data_files_since(source.at, source.since).await?.try_any(async |f| f.has_deletes).await? {
-                None
-            } else {
-                Some(source.rows)
-            };
+        let files = source.table.data_files_since(source.at, source.since).await?;
+        let rows = match &source.changes {
+            Some(changes) => Some(changes.replaced + changes.added),
+            None => (!files.try_any(async |file| file.has_deletes).await?).then_some(source.rows),
+        };
+        let changes = source.changes.as_ref().map(|changes| RowChanges::of(changes, None));
         Ok(json!({
             "status": "success", "dry_run": true, "source": report.source.table, "destination": report.destination.table,
             "source_snapshot": report.source.snapshot_id, "since": report.source.since, "rows": rows,
-            "files": source.files, "bytes": source.bytes, "creates": !target.exists(), "transfer": report.transfer,
+            "changes": changes, "files": source.files, "bytes": source.bytes, "creates": !target.exists(), "transfer": report.transfer,
             "schema": report.schema,
         }))
     }
@@ -78,12 +84,17 @@ impl Migration<'_> {
         let manner = &self.request.manner;
         if manner.mode == MigrateMode::Incremental {
             source.since = step.from.as_ref().and_then(|from| from.value.parse().ok());
+            self.ctx.stop.or(self.find_changes(&mut source)).await?;
         }
         self.ctx.stop.or(source.measure()).await?;
         let step = matches!(source.at, At::Snapshot(_)).then_some(step);
         let carry = match manner.copy {
             CopyMode::Files => {
-                Some((Arc::new(source.table.carry(source.at).await?), source.table.count(source.at).await?))
+                let carry = match manner.history {
+                    History::Latest => source.table.carry(source.at).await?,
+                    History::All => source.table.carry_all().await?,
+                };
+                Some((Arc::new(carry), source.table.count(source.at).await?))
             }
             CopyMode::Rows => None,
         };
@@ -102,7 +113,7 @@ impl Migration<'_> {
             None => source.table.columns_at(source.at)?,
         };
         let evidence = Evidence::new(self, &source, &columns, &target, model.as_ref(), before.as_ref());
-        Ok(Begun { source, step, carry, rows, target, evidence })
+        Ok(Begun { source, before, step, carry, rows, target, evidence })
     }
 
     /// The source's rows as the request wants them changed.
@@ -119,7 +130,7 @@ impl Migration<'_> {
             Some(at) => at,
             None => table.snapshot_id(At::Current)?.map_or(At::Current, At::Snapshot),
         };
-        Ok(Pinned { table, at, since: None, files: 0, bytes: 0, rows: 0 })
+        Ok(Pinned { table, at, since: None, changes: None, files: 0, bytes: 0, rows: 0 })
     }
 
     /// The destination as it is, if it is there.

@@ -10,7 +10,7 @@ use crate::{
     Error,
     job::{lanes::Written, rounded, state_of},
     report::{
-        Comparison, FilesCompared, Phase, Report, RowsCompared, RowsDiffering, SchemaCompared, TableState,
+        Comparison, FilesCompared, Phase, Report, RowChanges, RowsCompared, RowsDiffering, SchemaCompared, TableState,
         TextsCompared, Transfer, Verdict, compare_schemas, limits,
     },
     spec::Task,
@@ -59,6 +59,9 @@ impl Evidence {
             transform: migration.request.manner.transform.as_ref().and_then(|t| to_value(t).ok()),
             created: before.is_none(),
             published: false,
+            unchanged: false,
+            changes: None,
+            snapshots: None,
         });
         report.schema = SchemaCompared {
             columns: compare_schemas(columns, &target.columns()),
@@ -115,12 +118,22 @@ impl Evidence {
         self.report.not_checked = self.not_checked();
     }
 
+    /// Takes what became of changed rows: the whole tables were compared then.
+    pub fn changes(&mut self, changes: RowChanges) {
+        if let Some(transfer) = &mut self.report.transfer {
+            transfer.rows = changes.replaced + changes.added;
+            transfer.changes = Some(changes);
+        }
+        self.report.not_checked = self.not_checked();
+    }
+
     /// Takes the files that were compared.
-    pub fn files(&mut self, files: FilesCompared, rows: u64) {
+    pub fn files(&mut self, files: FilesCompared, rows: u64, snapshots: Option<usize>) {
         let report = &mut self.report;
         (report.destination.files, report.destination.bytes) = (files.files, files.bytes);
         if let Some(transfer) = &mut report.transfer {
             transfer.rows = rows;
+            transfer.snapshots = snapshots.map(|count| count as u64);
         }
         report.rows = RowsCompared { source: rows, destination: None };
         report.found = files.differences();
@@ -129,10 +142,12 @@ impl Evidence {
             Some(false) => Verdict::Mismatch,
             None => Verdict::NotCompared,
         };
-        report.not_checked = vec![
-            "Values: the copies are compared byte by byte with their sources, nothing is decoded.".to_owned(),
-            "Earlier snapshots of the source: only the files of the one named here were copied.".to_owned(),
-        ];
+        report.not_checked =
+            vec!["Values: the copies are compared byte by byte with their sources, nothing is decoded.".to_owned()];
+        if snapshots.is_none() {
+            let text = "Earlier snapshots of the source, its branches and tags: only the files of the snapshot named here were copied.";
+            report.not_checked.push(text.to_owned());
+        }
         if files.rewritten > 0 {
             let text = "Files with places of deleted rows against their sources: they name files, so they were written anew, and \
                         are compared with what was written.";
@@ -157,15 +172,21 @@ impl Evidence {
         let report = &self.report;
         let rows = report.rows.source;
         let files = report.files.as_ref().map_or(0, |files| files.files);
-        let summary = match report.verdict {
-            Verdict::Match if report.files.is_some() => format!(
+        let changes = report.transfer.as_ref().and_then(|transfer| transfer.changes.as_ref());
+        let summary = match (report.verdict, changes) {
+            (Verdict::Match, _) if report.files.is_some() => format!(
                 "{files} files with {rows} rows were copied as they are; each copy was read back and has the SHA-256 of what \
                  was read"
             ),
             _ if report.files.is_some() => {
                 format!("{files} files with {rows} rows were copied and not read back (`validate` was false)")
             }
-            Verdict::Match => format!(
+            (Verdict::Match, Some(RowChanges { deleted, replaced, added, .. })) => format!(
+                "{deleted} rows were deleted, {replaced} replaced and {added} added; the destination then holds exactly the {rows} \
+                 rows of the source: row counts, fingerprints and the figures of all {} columns are equal",
+                report.columns.len()
+            ),
+            (Verdict::Match, None) => format!(
                 "{rows} rows were copied; the files that were published hold exactly what was read: row counts, \
                  fingerprints and the figures of all {} columns are equal",
                 report.columns.len()
@@ -203,7 +224,8 @@ impl Evidence {
             all.push(text.to_owned());
         }
         let adds = matches!(self.mode, MigrateMode::Append | MigrateMode::Incremental);
-        if adds && self.report.destination.snapshot_before.is_some() {
+        let whole = self.report.transfer.as_ref().is_some_and(|transfer| transfer.changes.is_some());
+        if adds && !whole && self.report.destination.snapshot_before.is_some() {
             all.push(
                 "The rows that were in the destination before: the comparison is of the rows that were added.".into(),
             );

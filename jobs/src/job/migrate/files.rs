@@ -4,7 +4,7 @@ use std::sync::Arc;
 use icehaul_lake::{Carry, CopiedFile, Target};
 use tokio::task::JoinSet;
 
-use super::{evidence::Evidence, migration::Migration};
+use super::{History, evidence::Evidence, migration::Migration};
 use crate::{
     Code, Error, Result,
     report::{FileCompared, FilesCompared},
@@ -82,7 +82,8 @@ impl Migration<'_> {
         });
         let compared: Vec<_> = compared.collect();
         let left_out = (copies.files.len() - compared.len()) as u64;
-        evidence.files(FilesCompared::of(compared, left_out), copies.rows);
+        let snapshots = (self.request.manner.history == History::All).then(|| copies.carry.snapshots());
+        evidence.files(FilesCompared::of(compared, left_out), copies.rows, snapshots);
         match evidence.differences() {
             [] => Ok(()),
             found => {

@@ -1,10 +1,10 @@
 //! One attempt at one table.
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::Utc;
 use futures::TryStreamExt;
 use icehaul_lake::{
-    At, Batches, Change, Committed, Lake, Scan, Target, failpoint,
+    At, Batches, Change, Committed, Lake, Replaced, Scan, Table, Target, Touched, failpoint,
     measure::{By, Depth, Measurer, Rows, differences},
 };
 use serde_json::json;
@@ -40,14 +40,15 @@ pub(super) struct Migration<'a> {
 
 /// What was copied and waits for its commit.
 enum Cargo {
-    Rows(Written),
+    /// With the destination's files that they take the place of, if they are changed rows.
+    Rows(Written, Option<Box<Touched>>),
     Files(Copies),
 }
 
 impl Cargo {
     const fn rows(&self) -> u64 {
         match self {
-            Self::Rows(written) => written.rows,
+            Self::Rows(written, _) => written.rows,
             Self::Files(copies) => copies.rows,
         }
     }
@@ -66,18 +67,25 @@ impl<'a> Migration<'a> {
             return self.recovered(&committed).await;
         }
         let mut watch = Stopwatch::start("planning");
-        let Begun { source, step, carry, mut rows, target, mut evidence } = self.begin().await?;
+        let Begun { source, before, step, carry, mut rows, target, mut evidence } = self.begin().await?;
         let (mut lanes, mut copying, mut hashing) = (Lanes::new(), Tasks::new(), Tasks::new());
         let work = async {
             watch.next("copying", None);
             let cargo = match &carry {
                 Some((carry, rows)) => Cargo::Files(self.copy_files(carry, &target, *rows, &mut copying).await?),
-                None => Cargo::Rows(self.copy(&source, rows.take(), &target, &mut lanes).await?),
+                None => {
+                    let touched = self.touch(&source, before.as_ref()).await?;
+                    let streams = self.streams(&source, rows.take(), (before.as_ref(), touched.as_ref())).await?;
+                    Cargo::Rows(self.copy(&source, streams, &target, &mut lanes).await?, touched.map(Box::new))
+                }
             };
             failpoint::hit("migrate.copied").await?;
             watch.next("verifying", Some(cargo.rows()));
             match &cargo {
-                Cargo::Rows(written) => self.prove(&source, &target, written, &mut evidence).await?,
+                Cargo::Rows(written, None) => self.prove(&source, &target, written, &mut evidence).await?,
+                Cargo::Rows(written, Some(touched)) => {
+                    self.prove_changes(&source, &target, (written, touched), &mut evidence).await?;
+                }
                 Cargo::Files(copies) => self.prove_files(copies, &target, &mut evidence, &mut hashing).await?,
             }
             watch.next("committing", Some(evidence.rows_compared()));
@@ -100,7 +108,10 @@ impl<'a> Migration<'a> {
         };
         let entries = self.summary(&source, &cargo, &target);
         let committed = match &cargo {
-            Cargo::Rows(written) => self.publisher.commit(&target, written, self.change(), step, entries).await,
+            Cargo::Rows(written, touched) => {
+                let change = self.change(touched.as_deref());
+                self.publisher.commit(&target, written, change, step, entries).await
+            }
             Cargo::Files(copies) => {
                 let Copies { carry, files, rows } = copies;
                 self.publisher.commit_carried(&target, carry, files, (*rows, step), entries).await
@@ -128,30 +139,42 @@ impl<'a> Migration<'a> {
         Store(self.publisher.lake)
     }
 
-    pub fn depth(&self) -> Depth {
+    /// How much is measured of what is compared.
+    pub fn compared(&self) -> Depth {
         let rows = self.request.manner.sample_rows.unwrap_or(SAMPLED);
-        Depth { figures: true, sample: rows as usize }
+        if self.request.manner.validate { Depth { figures: true, sample: rows as usize } } else { Depth::default() }
     }
 
-    /// Reads the source and writes files, side by side.
-    async fn copy(
+    /// The rows that are to be written.
+    async fn streams(
         &self,
         source: &Pinned,
         transformed: Option<Batches>,
+        (before, touched): (Option<&Table>, Option<&Touched>),
+    ) -> Result<Vec<Batches>> {
+        if let Some(batches) = transformed {
+            return Ok(vec![batches]);
+        }
+        if source.changes.is_some() {
+            return self.changed_rows(source, before, touched).await;
+        }
+        let scan = Scan { at: source.at, since: source.since, ..Scan::default() };
+        Ok(source.table.scan_parallel(scan, self.ctx.limits.parallelism.max(1)).await?)
+    }
+
+    /// Reads rows and writes files, side by side.
+    async fn copy(
+        &self,
+        source: &Pinned,
+        streams: Vec<Batches>,
         target: &Target,
         lanes: &mut Lanes,
     ) -> Result<Written> {
         self.ctx.progress.planned(source.files, Some(source.rows));
         self.ctx.progress.phase("copying");
-        let scan = Scan { at: source.at, since: source.since, ..Scan::default() };
-        let streams = match transformed {
-            Some(batches) => vec![batches],
-            None => source.table.scan_parallel(scan, self.ctx.limits.parallelism.max(1)).await?,
-        };
         for (lane, batches) in streams.into_iter().enumerate() {
             let writer = target.writer(&self.publisher.prefix(), lane).await?;
-            let depth = if self.request.manner.validate { self.depth() } else { Depth::default() };
-            let measurer = self.request.manner.validate.then(|| Measurer::new(&batches.schema, None, depth));
+            let measurer = self.request.manner.validate.then(|| Measurer::new(&batches.schema, None, self.compared()));
             let sender = lanes::start(lanes, writer, measurer.transpose()?, Ok);
             lanes.spawn(read(batches, self.ctx.clone(), sender));
         }
@@ -165,7 +188,7 @@ impl<'a> Migration<'a> {
         let proof = match &written.measured {
             None => Proof::Counts { read: written.rows, written: in_files },
             Some(read) => {
-                let stored = target.measure(&written.files, None, self.depth()).await?;
+                let stored = target.measure(&written.files, None, self.compared()).await?;
                 Proof::Measures(Box::new(Comparison::of(&evidence.column_names(), read, &stored)))
             }
         };
@@ -185,11 +208,18 @@ impl<'a> Migration<'a> {
         Err(Error::new(Code::VerificationFailed, message))
     }
 
-    fn change(&self) -> Change {
+    fn change(&self, touched: Option<&Touched>) -> Change {
         match self.request.manner.mode {
             MigrateMode::Create => Change::Create,
             MigrateMode::Overwrite => Change::Overwrite,
-            MigrateMode::Append | MigrateMode::Incremental => Change::Append,
+            MigrateMode::Append => Change::Append,
+            // How far the destination has come is kept with it even if that brings no row.
+            MigrateMode::Incremental => {
+                Change::Replace(Arc::new(touched.map_or_else(Replaced::default, |touched| Replaced {
+                    files: touched.files.clone(),
+                    at: touched.at,
+                })))
+            }
         }
     }
 
@@ -202,7 +232,7 @@ impl<'a> Migration<'a> {
         if let At::Snapshot(id) = source.at {
             entries.insert(summary::SOURCE_SNAPSHOT.into(), id.to_string());
         }
-        if let Cargo::Rows(written) = cargo
+        if let Cargo::Rows(written, None) = cargo
             && let Some(fingerprint) = written.fingerprint()
         {
             entries.insert(summary::FINGERPRINT.into(), fingerprint);
@@ -245,7 +275,7 @@ impl<'a> Migration<'a> {
             ..state_of(self.dest_catalog(), &table, at)
         };
         if let Some(transfer) = &mut report.transfer {
-            transfer.published = true;
+            (transfer.published, transfer.unchanged) = (true, committed.snapshot_id.is_none());
         }
         if report.attempts.attempt != self.ctx.attempt {
             report.attempts.finished_by_attempt = Some(self.ctx.attempt);
@@ -264,7 +294,8 @@ impl<'a> Migration<'a> {
         let adds = matches!(self.request.manner.mode, MigrateMode::Append | MigrateMode::Incremental);
         let others = adds && report.destination.snapshot_before.is_some();
         let as_it_is = self.request.manner.transform.is_none() && report.source.since.is_none();
-        (!others && as_it_is).then(|| report.command())
+        let as_the_source = report.transfer.as_ref().is_some_and(|transfer| transfer.changes.is_some());
+        (as_the_source || !others && as_it_is).then(|| report.command())
     }
 
     /// Tells the report of rows that an earlier attempt has published, and deletes what is not among them.

@@ -1,5 +1,6 @@
 //! Tables into other tables: pinned, copied, compared, and only then published.
 mod begin;
+mod changes;
 mod evidence;
 mod files;
 mod migration;
@@ -11,7 +12,7 @@ use serde_json::Value;
 
 pub(super) use request::Manner;
 pub use request::MigrateTable;
-use request::{CopyMode, MigrateMode};
+use request::{CopyMode, History, MigrateMode};
 
 use crate::{
     Ctx, FieldError, Result,

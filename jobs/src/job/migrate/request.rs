@@ -57,10 +57,18 @@ pub struct Manner {
     /// How the rows are carried.
     #[serde(default)]
     pub copy: CopyMode,
+    /// Which of the source's snapshots are carried.
+    #[serde(default)]
+    pub history: History,
     /// Compares what was read with what was written, before it is published. Without it rows are counted only, and the
     /// report says so.
     #[serde(default = "yes")]
     pub validate: bool,
+    /// The columns that tell the source's rows apart, for `mode` `incremental`: rows that were deleted or replaced since the last
+    /// migration are found by them. What comes of it must be what the source is, else nothing is published.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(example = &["id"])]
+    pub key: Vec<String>,
     /// How rows are changed on their way; they come as they are without it. The comparison is then of the changed rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transform: Option<Transform>,
@@ -91,8 +99,9 @@ pub enum MigrateMode {
     Overwrite,
     /// They stay.
     Append,
-    /// They stay, and only rows that the source has gained since the last migration from it are copied: those of files that
-    /// were added. Refused if rows were deleted or replaced in between. The first time all rows are copied.
+    /// They stay, and only what the source has gained since the last migration from it is copied. Rows that were deleted or
+    /// replaced there in between are so here too, if `key` tells rows apart; else that is refused. The first time all rows are
+    /// copied.
     Incremental,
 }
 
@@ -131,6 +140,18 @@ impl CopyMode {
     }
 }
 
+/// Which of the source's snapshots are carried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum History {
+    /// The one that is current, or that `source_snapshot` names.
+    #[default]
+    Latest,
+    /// All, with their ids, sequence numbers, times and summaries, and the table's branches, tags and statistics: with `copy`
+    /// `files` only.
+    All,
+}
+
 impl Manner {
     /// Finds what is wrong without any I/O.
     pub(in crate::job) fn check(&self) -> Vec<FieldError> {
@@ -142,6 +163,18 @@ impl Manner {
             }
         }
         wrong.extend(self.transform.iter().flat_map(Transform::check));
+        if !self.key.is_empty() && self.mode != MigrateMode::Incremental {
+            let detail = "goes with `mode` `incremental` only".to_owned();
+            wrong.push(FieldError { field: "key".into(), code: Code::ConflictingFields, detail });
+        }
+        if let Some((n, _)) = self.key.iter().enumerate().find(|(n, name)| self.key[..*n].contains(name)) {
+            let detail = "is named twice".to_owned();
+            wrong.push(FieldError { field: format!("key.{n}"), code: Code::DuplicateField, detail });
+        }
+        if self.history == History::All && self.copy != CopyMode::Files {
+            let detail = "rows are those of one snapshot: `all` goes with `copy` `files` only".to_owned();
+            wrong.push(FieldError { field: "history".into(), code: Code::ConflictingFields, detail });
+        }
         if self.copy == CopyMode::Files {
             let given = [
                 (
@@ -195,6 +228,10 @@ impl MigrateTable {
         if self.source_snapshot.as_deref().is_some_and(|text| text.parse::<i64>().is_err()) {
             let detail = "must be a snapshot id: a whole number of 64 bits".to_owned();
             wrong.push(FieldError { field: "source_snapshot".into(), code: Code::InvalidField, detail });
+        }
+        if self.source_snapshot.is_some() && self.manner.history == History::All {
+            let detail = "goes with `history` `latest` only".to_owned();
+            wrong.push(FieldError { field: "source_snapshot".into(), code: Code::ConflictingFields, detail });
         }
         let same = self.source_namespace == self.dest_namespace && self.source_table == self.dest_table;
         if same && self.source_catalog == self.dest_catalog {

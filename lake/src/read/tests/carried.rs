@@ -1,6 +1,6 @@
 //! Tables whose files are carried into another one as they are.
 use super::*;
-use crate::Content;
+use crate::{Carry, Content, CopiedFile, SnapshotInfo, Target};
 
 /// Both kinds of delete files over two data files; one names a file that is gone, too.
 async fn deleted(f: &Fixture) -> Table {
@@ -26,6 +26,82 @@ async fn deleted(f: &Fixture) -> Table {
     with_deletes(&table, vec![by_position, by_value]).await
 }
 
+fn kept() -> TableName {
+    TableName::new("kept", "orders").expect("a name")
+}
+
+fn guard(operation: &str) -> Guard {
+    Guard {
+        operation: operation.into(),
+        permission: Arc::new(|| Box::pin(async { true })),
+        cursor: None,
+        summary: Default::default(),
+    }
+}
+
+/// Copies all files for a table `kept.orders`.
+async fn copied(f: &Fixture, table: &Table, carry: &Carry) -> (Target, Vec<Option<CopiedFile>>) {
+    let spec = TableSpec {
+        name: kept(),
+        schema: table.schema().expect("a schema"),
+        partition_by: Vec::new(),
+        schema_mode: SchemaMode::Evolve,
+        compression: None,
+        model: Some(table.exact_model(At::Current).expect("a model")),
+    };
+    let target = f.lake.prepare(spec).await.expect("a target");
+    let mut copies = Vec::new();
+    for number in 0..carry.files().count() {
+        let copy = carry.copy(number, &target, "op/1").await.expect("copied").expect("something is left");
+        assert_eq!(target.sha256(&copy).await.expect("read back"), copy.sha256);
+        copies.push(Some(copy));
+    }
+    (target, copies)
+}
+
+#[tokio::test]
+async fn all_snapshots_are_carried_as_they_are() {
+    let f = Fixture::new().await;
+    let table = deleted(&f).await;
+    let carry = table.carry_all().await.expect("files");
+    assert_eq!((carry.snapshots(), carry.files().count()), (3, 4));
+    let (target, copies) = copied(&f, &table, &carry).await;
+    let done = f.lake.commit_carried(&target, &carry, &copies, &guard("op")).await.expect("committed");
+    assert_eq!((done.snapshot_id, done.already), (table.snapshot_id(At::Current).expect("there"), false));
+    let again = f.lake.commit_carried(&target, &carry, &copies, &guard("op")).await.expect("found");
+    assert!(again.already && again.snapshot_id == done.snapshot_id);
+    let copy = f.lake.table(&kept()).await.expect("the copy");
+    let told = |table: &Table| {
+        let snapshot = |s: SnapshotInfo| (s.snapshot_id, s.parent_id, s.committed_at_ms, s.operation);
+        table.snapshots().into_iter().map(snapshot).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&copy), told(&table));
+    let log = |table: &Table| table.metadata().history().iter().map(|e| e.snapshot_id).collect::<Vec<_>>();
+    assert_eq!(
+        (log(&copy), copy.metadata().last_sequence_number()),
+        (log(&table), table.metadata().last_sequence_number())
+    );
+    let mut before = Vec::new();
+    for snapshot in table.metadata().snapshots() {
+        let at = At::Snapshot(snapshot.snapshot_id());
+        before.push((at, table.fingerprint(at, None).await.expect("read")));
+    }
+    // Nothing of the copy lies with the source.
+    std::fs::remove_dir_all(table.metadata().location().trim_start_matches("file://")).expect("removed");
+    for (at, fingerprint) in before {
+        assert_eq!(copy.fingerprint(at, None).await.expect("read"), fingerprint, "{at:?}");
+    }
+    // It goes on as any other table does.
+    let spec = TableSpec { model: None, ..target.spec.clone() };
+    let target = f.lake.prepare(spec).await.expect("a target");
+    let mut writer = target.writer("more", 0).await.expect("a writer");
+    writer.write(&ints(200..210)).await.expect("written");
+    let files = writer.close().await.expect("closed");
+    f.lake.commit(&target, files, Change::Append, &guard("more")).await.expect("appended");
+    let copy = f.lake.table(&kept()).await.expect("the copy");
+    assert_eq!((copy.metadata().snapshots().len(), copy.count(At::Current).await.ok()), (4, Some(156)));
+}
+
 #[tokio::test]
 async fn files_keep_their_deletes_ids_and_bytes() {
     let f = Fixture::new().await;
@@ -35,38 +111,21 @@ async fn files_keep_their_deletes_ids_and_bytes() {
     let mut contents: Vec<_> = carry.files().map(|file| file.content).collect();
     contents.sort_by_key(|content| *content as u8);
     assert_eq!(contents, [Content::Rows, Content::Rows, Content::Positions, Content::Equality]);
-    let spec = TableSpec {
-        name: TableName::new("kept", "orders").expect("a name"),
-        schema: table.schema().expect("a schema"),
-        partition_by: Vec::new(),
-        schema_mode: SchemaMode::Evolve,
-        compression: None,
-        model: Some(table.exact_model(At::Current).expect("a model")),
-    };
-    let target = f.lake.prepare(spec.clone()).await.expect("a target");
-    let mut copies = Vec::new();
-    for (number, file) in carry.files().enumerate() {
-        let copy = carry.copy(number, &target, "op/1").await.expect("copied").expect("something is left");
-        assert_eq!(target.sha256(&copy).await.expect("read back"), copy.sha256);
+    let (target, copies) = copied(&f, &table, &carry).await;
+    for (file, copy) in carry.files().zip(copies.iter().flatten()) {
         let bytes = |path: &str| std::fs::read(path.trim_start_matches("file://")).expect("bytes");
         assert_eq!(bytes(file.path) == bytes(&copy.path), file.content != Content::Positions, "{}", file.path);
-        copies.push(Some(copy));
     }
-    let guard = Guard {
-        operation: "op".into(),
-        permission: Arc::new(|| Box::pin(async { true })),
-        cursor: None,
-        summary: Default::default(),
-    };
+    let guard = guard("op");
     let committed = f.lake.commit_carried(&target, &carry, &copies, &guard).await.expect("committed");
     assert_eq!(committed.summary["total-delete-files"], "2");
     let again = f.lake.commit_carried(&target, &carry, &copies, &guard).await.expect("found");
     assert!(again.already && again.snapshot_id == committed.snapshot_id);
-    let copy = f.lake.table(&spec.name).await.expect("the copy");
+    let copy = f.lake.table(&kept()).await.expect("the copy");
     let (here, there) = (table.fingerprint(At::Current, None).await, copy.fingerprint(At::Current, None).await);
     assert_eq!(here.expect("read"), there.expect("read"), "the same rows are deleted");
     assert_eq!((copy.columns(), copy.metadata().uuid() == table.metadata().uuid()), (table.columns(), false));
-    f.lake.discard_prefix(&spec.name, "op/1").await;
+    f.lake.discard_prefix(&kept(), "op/1").await;
 
     // Nothing of the copy lies with the source.
     std::fs::remove_dir_all(table.metadata().location().trim_start_matches("file://")).expect("removed");
@@ -74,7 +133,7 @@ async fn files_keep_their_deletes_ids_and_bytes() {
     let mut expected: Vec<i64> = (0..150).filter(|id| ![7, 107, 50, 120].contains(id)).collect();
     expected.sort_unstable();
     assert_eq!(ids(&copy, Predicate::AlwaysTrue).await.as_ref(), Ok(&expected));
-    let other = Guard { operation: "another".into(), ..guard };
+    let other = self::guard("another");
     let refused = f.lake.commit_carried(&target, &carry, &copies, &other).await.expect_err("there is one");
     assert_eq!(refused.kind(), Kind::TableExists);
 }
