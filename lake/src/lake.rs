@@ -179,6 +179,15 @@ impl Lake {
         self.storage.remove_under(&directory, &published.iter().map(String::as_str).collect()).await;
     }
 
+    /// Deletes what killed tries of an operation's commit have left among a table's metadata. To be called once the operation is
+    /// in the table; what cannot be found out or deleted stays.
+    pub async fn discard_tries(&self, table: &TableName, operation: &str) {
+        let Ok(Some(base)) = self.load(table).await else { return };
+        if let Err(error) = commit::remove_strays(&self.storage, &base, operation).await {
+            tracing::warn!(%table, %error, "metadata files that belong to no table could not be looked for");
+        }
+    }
+
     /// The metadata of a table, if there is one of that name.
     pub(crate) async fn load(&self, name: &TableName) -> Result<Option<Base>> {
         let Some(location) = self.catalog.load(name).await? else { return Ok(None) };

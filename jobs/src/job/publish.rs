@@ -106,6 +106,9 @@ impl Publisher<'_> {
         for epoch in (1..=self.ctx.epoch).filter(|epoch| *epoch != published) {
             self.lake.discard_prefix(&self.table, &self.prefix_of(epoch)).await;
         }
+        if self.ctx.epoch > 1 {
+            self.lake.discard_tries(&self.table, &self.operation).await;
+        }
     }
 }
 

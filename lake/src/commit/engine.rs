@@ -13,6 +13,7 @@ use super::{
     cursor::{self, Cursors},
     find,
     snapshot::{Builder, Held, Written, added_paths, metadata_path, next_metadata},
+    strays,
 };
 use crate::{
     Error, Kind, Lake, Result, Target, WrittenFile,
@@ -44,7 +45,7 @@ pub(crate) async fn commit(
         files.iter().map(|file| file.data_file(&target.file_schema, &target.plan.partition)).collect();
     let builder = Builder {
         storage: &lake.storage,
-        commit: Uuid::now_v7(),
+        commit: strays::id_of(&guard.operation),
         snapshot_id,
         added: added?,
         manifest: None,
@@ -244,7 +245,7 @@ impl Commit<'_> {
         if next.properties().get("write.metadata.delete-after-commit.enabled").is_none_or(|value| value != "true") {
             expired.clear();
         }
-        let location = metadata_path(&table, base.as_deref());
+        let location = metadata_path(&table, base.as_deref(), strays::id_of(&self.guard.operation));
         written.paths.push(location.clone());
         let json = serde_json::to_vec(&next)
             .map_err(|e| Error::new(Kind::Internal, "the table's metadata cannot be written").caused_by(e))?;

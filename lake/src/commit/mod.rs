@@ -4,6 +4,7 @@ mod check;
 mod cursor;
 mod engine;
 mod snapshot;
+mod strays;
 mod summary;
 
 use std::{
@@ -19,6 +20,7 @@ pub(crate) use cursor::cursors;
 pub use cursor::{Cursor, CursorMove, Cursors};
 pub(crate) use engine::commit;
 pub(crate) use snapshot::{added_paths, load_list};
+pub(crate) use strays::remove as remove_strays;
 
 /// The summary entry that names the operation.
 pub(crate) const OPERATION: &str = "icehaul.job-id";

@@ -243,20 +243,20 @@ pub(super) fn next_metadata(
 }
 
 /// Where the next metadata file lies: numbered after the one before it.
-pub(super) fn metadata_path(table: &str, before: Option<&str>) -> String {
+pub(super) fn metadata_path(table: &str, before: Option<&str>, id: Uuid) -> String {
     let name = before.and_then(|path| path.rsplit('/').next()).map(|name| name.trim_start_matches('v'));
     let digits = name.map(|name| name.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default());
     let version = digits.map_or(0, |digits| digits.parse::<u32>().unwrap_or_default() + 1);
-    format!("{table}/metadata/{version:05}-{}.metadata.json", Uuid::new_v4())
+    format!("{table}/metadata/{version:05}-{id}.metadata.json")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::metadata_path;
+    use super::{Uuid, metadata_path};
 
     #[test]
     fn metadata_files_count_up() {
-        let next = |before| metadata_path("file:///t", before).split_at(24).0.to_owned();
+        let next = |before| metadata_path("file:///t", before, Uuid::nil()).split_at(24).0.to_owned();
         assert_eq!(next(None), "file:///t/metadata/00000");
         assert_eq!(next(Some("file:///t/metadata/00041-aa.metadata.json")), "file:///t/metadata/00042");
         assert_eq!(next(Some("file:///t/metadata/v7.metadata.json")), "file:///t/metadata/00008");

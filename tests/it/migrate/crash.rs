@@ -1,10 +1,10 @@
-//! Workers that die or sleep at each step of a migration: one commit, no stray file, a complete report.
-use std::path::Path;
-
+//! Workers that die or sleep at each step of a migration, here and on S3: one commit, no stray file, a complete report.
 use icehaul_tests::{
     icehaul::{Icehaul, Process},
-    postgres::Database,
+    postgres::{Database, OWNER, OWNER_PASSWORD},
+    proxy::{Proxy, SLOW_DOWN},
     redis::RedisServer,
+    s3::{ACCESS_KEY, S3Server, SECRET_KEY},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -13,22 +13,32 @@ use super::request;
 use crate::{connection, files_below};
 
 const ROWS: u64 = 20_000;
+const BUCKET: &str = "lake";
+/// Both ways of copying, as requests name them.
+const COPIES: [&str; 2] = ["rows", "files"];
 
 /// One Redis, one API, a table `raw.orders`, workers of the test's choice.
 struct Cluster {
     redis: RedisServer,
+    /// The table's rows, and the catalog if the warehouse is on S3.
+    database: Database,
     data: TempDir,
+    store: Option<S3Server>,
     icehaul: Icehaul,
 }
 
 impl Cluster {
-    async fn start() -> Self {
+    /// A cluster whose catalog and warehouse are files here, or PostgreSQL and S3.
+    async fn start(on_s3: bool) -> Self {
         let (redis, database, data) =
             (RedisServer::start().expect("redis-server"), Database::new().await, TempDir::new().expect("folder"));
-        let icehaul = Icehaul::serve(&["api", "--bind", "127.0.0.1:0"], &environment(&redis, data.path(), "")).await;
-        let cluster = Self { redis, data, icehaul };
+        let store = on_s3.then(|| S3Server::with_bucket(BUCKET).expect("an S3 server"));
+        let endpoint = store.as_ref().map(S3Server::endpoint);
+        let env = environment(&redis, &database, &data, endpoint, "");
+        let icehaul = Icehaul::serve(&["api", "--bind", "127.0.0.1:0"], &env).await;
+        let cluster = Self { redis, database, data, store, icehaul };
         let _worker = cluster.worker("").await;
-        let mut body = connection(&database);
+        let mut body = connection(&cluster.database);
         let query = format!("select g::bigint as id, 'n' || g as name from generate_series(1, {ROWS}) g");
         for (name, value) in [("query", query.as_str()), ("table_name", "orders"), ("namespace", "raw")] {
             body[name] = value.into();
@@ -38,137 +48,265 @@ impl Cluster {
     }
 
     async fn worker(&self, failpoints: &str) -> Process {
-        Process::start(&["worker"], &environment(&self.redis, self.data.path(), failpoints), false).await.0
+        self.worker_at(self.store.as_ref().map(S3Server::endpoint), failpoints).await
+    }
+
+    /// A worker that has the store at another address.
+    async fn worker_at(&self, endpoint: Option<String>, failpoints: &str) -> Process {
+        let env = environment(&self.redis, &self.database, &self.data, endpoint, failpoints);
+        Process::start(&["worker"], &env, false).await.0
+    }
+
+    /// The locations of the files below a folder of the warehouse.
+    fn files(&self, below: &str) -> Vec<String> {
+        match &self.store {
+            Some(store) => {
+                let below = format!("warehouse/{below}/");
+                store.keys(BUCKET).into_iter().filter(|key| below == "warehouse//" || key.starts_with(&below)).collect()
+            }
+            None => files_below(&self.data.path().join("warehouse").join(below)),
+        }
+    }
+
+    async fn submit(&self, table: &str, copy: &str) -> String {
+        let body = request("raw.orders", &format!("kept.{table}"), json!({"copy": copy}));
+        self.icehaul.submit_to("/migrate", &body).await
     }
 
     /// The destination holds the rows once, in one snapshot, and nothing lies beside it; the report is there and whole.
-    async fn check(&self, table: &str, job: &Value) {
+    async fn check(&self, table: &str, job: &Value, copy: &str) {
         let (_, metadata) = self.icehaul.get(&format!("/tables/kept/{table}/metadata")).await;
         assert_eq!((&metadata["snapshots"], &metadata["row_count"]), (&json!(1), &json!(ROWS)), "{metadata:#}");
-        let warehouse = self.data.path().join("warehouse");
-        let files = files_below(&warehouse.join("kept").join(table));
+        let files = self.files(&format!("kept/{table}"));
         let parquet = files.iter().filter(|file| file.ends_with(".parquet")).count();
         assert_eq!(Some(parquet as u64), metadata["files"].as_u64(), "{files:#?}");
-        let records = files_below(&warehouse.join(".icehaul"));
+        // A metadata file, a manifest list and a manifest.
+        assert_eq!(files.len() - parquet, 3, "{files:#?}");
+        let records = self.files(".icehaul");
         assert!(!records.iter().any(|path| path.contains("pending")), "{records:#?}");
         let id = job["job_id"].as_str().expect("an id");
         let (_, report) = self.icehaul.get(&format!("/migrations/{id}/report")).await;
-        assert_eq!((&report["verdict"], &report["rows"]["destination"]), (&json!("match"), &json!(ROWS)), "{report:#}");
+        assert_eq!(
+            (&report["verdict"], &report["transfer"]["published"]),
+            (&json!("match"), &json!(true)),
+            "{report:#}"
+        );
         assert_eq!(report["destination"]["snapshot_id"], metadata["current_snapshot"]);
-        assert_eq!((&report["transfer"]["published"], &report["checksum_match"]), (&json!(true), &json!(true)));
-        assert_eq!(report["columns"].as_array().map(Vec::len), Some(4), "two columns and two of lineage");
         assert_eq!(report["phases"].as_array().map(Vec::len), Some(4), "{report:#}");
+        if copy == "files" {
+            assert_eq!((&report["files"]["matches"], &report["files"]["files"]), (&json!(true), &metadata["files"]));
+            return;
+        }
+        assert_eq!((&report["rows"]["destination"], &report["checksum_match"]), (&json!(ROWS), &json!(true)));
+        assert_eq!(report["columns"].as_array().map(Vec::len), Some(4), "two columns and two of lineage");
         assert_eq!(job["result"]["destination_checksum"], report["fingerprints"]["destination"]);
+    }
+
+    /// A worker dies at a step, and another one comes: the job is done once.
+    async fn dies_at(&self, table: &str, step: &str, copy: &str) {
+        let mut doomed = self.worker(&format!("{step}=exit")).await;
+        let id = self.submit(table, copy).await;
+        assert!(!doomed.ended().await.success(), "{step} was not reached");
+        let heir = self.worker("").await;
+        let job = self.icehaul.ended(&id).await;
+        assert_eq!((&job["status"], &job["attempt"]), (&json!("succeeded"), &json!(2)), "{copy}, {step}: {job:#}");
+        assert_eq!(job["result"]["rows_migrated"], ROWS, "{copy}, {step}");
+        self.check(table, &job, copy).await;
+        drop(heir);
+    }
+
+    /// A worker sleeps at a step past its lease, and wakes when another one has done the job.
+    async fn sleeps_at(&self, step: &str, copy: &str) {
+        let sleeper = self.worker(&format!("{step}=stop")).await;
+        let id = self.submit("t", copy).await;
+        sleeper.stopped().await;
+        let heir = self.worker("").await;
+        let job = self.icehaul.ended(&id).await;
+        assert_eq!((&job["status"], &job["attempt"]), (&json!("succeeded"), &json!(2)), "{copy}, {step}: {job:#}");
+        drop(heir);
+        sleeper.signal("CONT");
+        // Woken and alone, it takes the next job, after the old attempt, and stops there again.
+        let next = self.submit("u", copy).await;
+        self.icehaul.until(&next, |job| job["status"] == "running").await;
+        sleeper.stopped().await;
+        drop(sleeper);
+        let _heir = self.worker("").await;
+        assert_eq!(self.icehaul.ended(&next).await["status"], "succeeded");
+        self.check("t", &job, copy).await;
     }
 }
 
-fn environment(redis: &RedisServer, data: &Path, failpoints: &str) -> Vec<(&'static str, String)> {
-    vec![
+/// The surroundings of a process.
+fn environment(
+    redis: &RedisServer,
+    database: &Database,
+    data: &TempDir,
+    endpoint: Option<String>,
+    failpoints: &str,
+) -> Vec<(&'static str, String)> {
+    let mut env = vec![
         ("ICEHAUL_REDIS_URL", redis.url()),
-        ("ICEHAUL_DATA_DIR", data.display().to_string()),
+        ("ICEHAUL_DATA_DIR", data.path().display().to_string()),
         ("ICEHAUL_QUEUE__LEASE_SECONDS", "2".into()),
         ("ICEHAUL_FAILPOINTS", failpoints.to_owned()),
-    ]
+    ];
+    if let Some(endpoint) = endpoint {
+        let Database { host, port, name } = database;
+        env.extend([
+            ("ICEHAUL_CATALOGS__DEFAULT__KIND", "postgres".into()),
+            ("ICEHAUL_CATALOGS__DEFAULT__URI", format!("postgres://{OWNER}:{OWNER_PASSWORD}@{host}:{port}/{name}")),
+            ("ICEHAUL_CATALOGS__DEFAULT__WAREHOUSE", format!("s3://{BUCKET}/warehouse")),
+            ("ICEHAUL_CATALOGS__DEFAULT__S3__ENDPOINT", endpoint),
+            ("ICEHAUL_CATALOGS__DEFAULT__S3__ACCESS_KEY", ACCESS_KEY.into()),
+            ("ICEHAUL_CATALOGS__DEFAULT__S3__SECRET_KEY", SECRET_KEY.into()),
+        ]);
+    }
+    env
 }
+
+const STEPS: [&str; 5] =
+    ["migrate.copied", "commit.before_swap", "commit.permitted", "commit.after_swap", "migrate.reported"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_dies_at_any_step_leaves_one_commit_and_a_whole_report() {
-    let cluster = Cluster::start().await;
-    let steps = ["write.file_closed", "migrate.copied", "commit.before_swap", "commit.after_swap", "migrate.reported"];
-    for (n, step) in steps.iter().enumerate() {
-        let table = format!("t{n}");
-        let mut doomed = cluster.worker(&format!("{step}=exit")).await;
-        let id =
-            cluster.icehaul.submit_to("/migrate", &request("raw.orders", &format!("kept.{table}"), json!({}))).await;
-        assert!(!doomed.ended().await.success(), "{step} was not reached");
-        let heir = cluster.worker("").await;
-        let job = cluster.icehaul.ended(&id).await;
-        assert_eq!((&job["status"], &job["attempt"]), (&json!("succeeded"), &json!(2)), "{step}: {job:#}");
-        assert_eq!(job["result"]["rows_migrated"], ROWS, "{step}");
-        cluster.check(&table, &job).await;
-        drop(heir);
+    let cluster = Cluster::start(false).await;
+    cluster.dies_at("first", "write.file_closed", "rows").await;
+    for copy in COPIES {
+        for (n, step) in STEPS.iter().enumerate() {
+            cluster.dies_at(&format!("{copy}{n}"), step, copy).await;
+        }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_copy_of_files_that_dies_leaves_one_commit_too() {
-    let cluster = Cluster::start().await;
-    for (n, step) in ["migrate.copied", "commit.before_swap", "commit.after_swap"].iter().enumerate() {
-        let table = format!("f{n}");
-        let mut doomed = cluster.worker(&format!("{step}=exit")).await;
-        let body = request("raw.orders", &format!("kept.{table}"), json!({"copy": "files"}));
-        let id = cluster.icehaul.submit_to("/migrate", &body).await;
-        assert!(!doomed.ended().await.success(), "{step} was not reached");
-        let heir = cluster.worker("").await;
-        let job = cluster.icehaul.ended(&id).await;
-        assert_eq!((&job["status"], &job["attempt"]), (&json!("succeeded"), &json!(2)), "{step}: {job:#}");
-        let (_, metadata) = cluster.icehaul.get(&format!("/tables/kept/{table}/metadata")).await;
-        assert_eq!((&metadata["snapshots"], &metadata["row_count"]), (&json!(1), &json!(ROWS)), "{metadata:#}");
-        let files = files_below(&cluster.data.path().join("warehouse/kept").join(&table));
-        let parquet = files.iter().filter(|file| file.ends_with(".parquet")).count();
-        assert_eq!(Some(parquet as u64), metadata["files"].as_u64(), "{files:#?}");
-        let (_, report) = cluster.icehaul.get(&format!("/migrations/{id}/report")).await;
-        assert_eq!((&report["files"]["matches"], &report["transfer"]["published"]), (&json!(true), &json!(true)));
-        drop(heir);
+async fn the_same_holds_on_s3() {
+    let cluster = Cluster::start(true).await;
+    cluster.dies_at("first", "write.file_closed", "rows").await;
+    for copy in COPIES {
+        for (n, step) in STEPS.iter().enumerate() {
+            cluster.dies_at(&format!("{copy}{n}"), step, copy).await;
+        }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_sleeps_through_its_lease_publishes_nothing_when_it_wakes() {
-    for step in ["migrate.copied", "commit.permitted"] {
-        let cluster = Cluster::start().await;
-        let sleeper = cluster.worker(&format!("{step}=stop")).await;
-        let id = cluster.icehaul.submit_to("/migrate", &request("raw.orders", "kept.t", json!({}))).await;
-        sleeper.stopped().await;
-        let heir = cluster.worker("").await;
-        let job = cluster.icehaul.ended(&id).await;
-        assert_eq!((&job["status"], &job["attempt"]), (&json!("succeeded"), &json!(2)), "{step}: {job:#}");
-        drop(heir);
-        sleeper.signal("CONT");
-        // Woken and alone, it takes the next job, after the old attempt, and stops there again.
-        let next = cluster.icehaul.submit_to("/migrate", &request("raw.orders", "kept.u", json!({}))).await;
-        cluster.icehaul.until(&next, |job| job["status"] == "running").await;
-        sleeper.stopped().await;
-        drop(sleeper);
-        let _heir = cluster.worker("").await;
-        assert_eq!(cluster.icehaul.ended(&next).await["status"], "succeeded");
-        cluster.check("t", &job).await;
+    for (step, copy) in [("migrate.copied", "rows"), ("commit.permitted", "rows"), ("commit.permitted", "files")] {
+        Cluster::start(false).await.sleeps_at(step, copy).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_batch_whose_workers_die_runs_no_table_twice_and_loses_none() {
-    let cluster = Cluster::start().await;
-    let entries: Vec<_> = (0..3).map(|n| json!({"source": "raw.orders", "dest": format!("kept.b{n}")})).collect();
-    for (round, step) in ["write.file_closed", "commit.after_swap"].iter().enumerate() {
-        let mut doomed = cluster.worker(&format!("{step}=exit")).await;
-        let entries: Vec<_> = entries.iter().map(|entry| json!({"source": entry["source"], "dest": format!("{}r{round}", entry["dest"].as_str().unwrap_or_default())})).collect();
-        let id = cluster.icehaul.submit_to("/migrate/bulk", &json!({"migrations": entries, "parallelism": 2})).await;
-        assert!(!doomed.ended().await.success(), "{step} was not reached");
-        let heir = cluster.worker("").await;
-        let job = cluster.icehaul.ended(&id).await;
-        assert_eq!((&job["status"], &job["result"]["succeeded"]), (&json!("succeeded"), &json!(3)), "{step}: {job:#}");
-        let (_, children) = cluster.icehaul.get(&format!("/jobs?batch={id}")).await;
-        let children = children["jobs"].as_array().expect("jobs").clone();
-        assert_eq!(children.len(), 3, "{children:#?}");
-        for child in children {
-            let table =
-                child["table"].as_str().and_then(|table| table.strip_prefix("kept.")).expect("a table").to_owned();
-            cluster.check(&table, &child).await;
-        }
-        drop(heir);
+async fn nor_does_it_on_s3() {
+    for (step, copy) in [("migrate.copied", "files"), ("commit.permitted", "rows"), ("commit.permitted", "files")] {
+        Cluster::start(true).await.sleeps_at(step, copy).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_migration_leaves_the_destination_as_it_was() {
-    let cluster = Cluster::start().await;
-    let before = files_below(&cluster.data.path().join("warehouse"));
-    let _worker = cluster.worker("migrate.copied=pause:20000").await;
-    let id = cluster.icehaul.submit_to("/migrate", &request("raw.orders", "kept.t", json!({}))).await;
-    cluster.icehaul.until(&id, |job| job["progress"]["rows"] == ROWS).await;
-    cluster.icehaul.post(&format!("/jobs/{id}/cancel"), &json!({})).await;
-    assert_eq!(cluster.icehaul.ended(&id).await["status"], "cancelled");
-    assert_eq!(files_below(&cluster.data.path().join("warehouse")), before);
-    assert_eq!(cluster.icehaul.get("/tables/kept/t/metadata").await.0, reqwest::StatusCode::NOT_FOUND);
+    for on_s3 in [false, true] {
+        let cluster = Cluster::start(on_s3).await;
+        let before = cluster.files("");
+        let _worker = cluster.worker("migrate.copied=pause:20000").await;
+        for copy in COPIES {
+            let id = cluster.submit("t", copy).await;
+            let folder = "kept/t";
+            let copied = async {
+                while cluster.files(folder).is_empty() {
+                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                }
+            };
+            tokio::time::timeout(std::time::Duration::from_secs(30), copied).await.expect("files are written");
+            cluster.icehaul.post(&format!("/jobs/{id}/cancel"), &json!({})).await;
+            assert_eq!(cluster.icehaul.ended(&id).await["status"], "cancelled");
+            let gone = async {
+                while cluster.files("") != before {
+                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                }
+            };
+            tokio::time::timeout(std::time::Duration::from_secs(10), gone).await.expect("nothing is left");
+            assert_eq!(cluster.icehaul.get("/tables/kept/t/metadata").await.0, reqwest::StatusCode::NOT_FOUND);
+        }
+    }
+}
+
+/// Connections to the store break again and again, in each phase; requests that meet a tired store are repeated.
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_connections_cost_no_row_and_leave_no_file() {
+    let cluster = Cluster::start(true).await;
+    let proxy = Proxy::before(cluster.store.as_ref().expect("a store").address()).await;
+    let endpoint = Some(format!("http://{}", proxy.address));
+    let _worker = cluster.worker_at(endpoint, "migrate.copied=pause:700;commit.before_swap=pause:700").await;
+    for copy in COPIES {
+        proxy.cut_after(50_000);
+        let id = cluster.submit(copy, copy).await;
+        for _ in 0..6 {
+            tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+            proxy.heal();
+            proxy.cut([SLOW_DOWN; 2]);
+        }
+        let job = cluster.icehaul.ended(&id).await;
+        assert_eq!(job["status"], "succeeded", "{copy}: {job:#}");
+        cluster.check(copy, &job, copy).await;
+    }
+}
+
+impl Cluster {
+    async fn batch(&self, round: &str) -> String {
+        let entry = |n: u32| json!({"source": "raw.orders", "dest": format!("kept.{round}{n}")});
+        let body = json!({"migrations": [entry(0), entry(1), entry(2)], "parallelism": 2});
+        self.icehaul.submit_to("/migrate/bulk", &body).await
+    }
+
+    /// The batch has done each of its tables once, and told of all.
+    async fn check_batch(&self, id: &str, what: &str) {
+        let job = self.icehaul.ended(id).await;
+        assert_eq!((&job["status"], &job["result"]["succeeded"]), (&json!("succeeded"), &json!(3)), "{what}: {job:#}");
+        let (_, children) = self.icehaul.get(&format!("/jobs?batch={id}")).await;
+        let children = children["jobs"].as_array().expect("jobs").clone();
+        assert_eq!(children.len(), 3, "{children:#?}");
+        for child in children {
+            let table = child["table"].as_str().and_then(|table| table.strip_prefix("kept.")).expect("a table");
+            self.check(table, &child, "rows").await;
+        }
+        let (_, report) = self.icehaul.get(&format!("/migrations/{id}/report")).await;
+        let told = ["succeeded", "failed", "cancelled", "rows"].map(|count| report[count].as_u64());
+        assert_eq!(told, [3, 0, 0, 3 * ROWS].map(Some), "{what}: {report:#}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_whose_workers_die_runs_no_table_twice_and_loses_none() {
+    let steps = ["write.file_closed", "commit.after_swap", "batch.submitted", "batch.noted", "batch.reported"];
+    for on_s3 in [false, true] {
+        let cluster = Cluster::start(on_s3).await;
+        for (round, step) in steps.iter().enumerate() {
+            let mut doomed = cluster.worker(&format!("{step}=exit")).await;
+            let id = cluster.batch(&format!("b{round}_")).await;
+            assert!(!doomed.ended().await.success(), "{step} was not reached");
+            let heir = cluster.worker("").await;
+            cluster.check_batch(&id, step).await;
+            drop(heir);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_sleeps_through_its_lease_does_nothing_twice_when_it_wakes() {
+    for (on_s3, step) in
+        [(false, "batch.submitted"), (true, "batch.submitted"), (true, "batch.noted"), (true, "batch.reported")]
+    {
+        let cluster = Cluster::start(on_s3).await;
+        let sleeper = cluster.worker(&format!("{step}=stop")).await;
+        let id = cluster.batch("s").await;
+        sleeper.stopped().await;
+        let heir = cluster.worker("").await;
+        assert_eq!(cluster.icehaul.ended(&id).await["status"], "succeeded", "{step}");
+        sleeper.signal("CONT");
+        // It stops at the next step of this kind, or has given up the batch and waits for jobs.
+        tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+        cluster.check_batch(&id, step).await;
+        drop((sleeper, heir));
+    }
 }
