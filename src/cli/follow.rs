@@ -221,6 +221,9 @@ fn succeeded(job: &Value) {
         return print::line(format_args!("{place}: {} in {seconds} s", HumanBytes(bytes)));
     }
     let notes = || {
+        for warning in result["warnings"].as_array().into_iter().flatten() {
+            print::line(format_args!("  warning: {}", print::cell(warning)));
+        }
         for note in result["type_notes"].as_array().into_iter().flatten() {
             print::line(format_args!("  note: {}: {}", print::cell(&note["column"]), print::cell(&note["note"])));
         }

@@ -1,8 +1,8 @@
-//! Which page comes next, in all styles of pagination; pure, so that a job can write it down and go on from there.
-use std::collections::HashSet;
+//! Which page comes next, in all styles of pagination: pure.
+use std::collections::{HashMap, HashSet};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use url::Url;
 
@@ -133,31 +133,22 @@ fn with(url: &Url, name: &str, value: &str) -> Url {
 pub struct Answer<'a> {
     /// How many rows it has given.
     pub rows: u64,
-    /// A digest of the rows: that of the page before means that it is the same page again.
+    /// A digest of the rows: that of an earlier page means that it is the same page again.
     pub digest: [u8; 32],
     /// The token, the address or the link that stands where the request says; for `link_header` the header's value.
     pub next: Option<&'a str>,
 }
 
-/// A walk through pages, which can be written down between two of them.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// A walk through pages.
+#[derive(Clone, Debug)]
 pub struct Walk {
     /// The page under way, from 1.
     page: u32,
-    #[serde(serialize_with = "as_text", deserialize_with = "from_text")]
     url: Url,
     /// The addresses that were asked for, as digests.
     visited: HashSet<[u8; 8]>,
-    last: Option<[u8; 32]>,
-}
-
-fn as_text<S: Serializer>(url: &Url, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(url.as_str())
-}
-
-fn from_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Url, D::Error> {
-    let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-    Url::parse(&text).map_err(serde::de::Error::custom)
+    /// The pages by digests of their rows.
+    read: HashMap<[u8; 32], u32>,
 }
 
 impl Walk {
@@ -166,13 +157,19 @@ impl Walk {
     pub fn new(pagination: &Pagination, first: &Url) -> Self {
         let url = pagination.address(first, 1).unwrap_or_else(|| first.clone());
         let visited = HashSet::from([digest(&url)]);
-        Self { page: 1, url, visited, last: None }
+        Self { page: 1, url, visited, read: HashMap::new() }
     }
 
     /// The page to ask for: its number from 1, and its address.
     #[must_use]
     pub const fn current(&self) -> (u32, &Url) {
         (self.page, &self.url)
+    }
+
+    /// Whether a page had rows with this digest.
+    #[must_use]
+    pub fn has_read(&self, digest: &[u8; 32]) -> bool {
+        self.read.contains_key(digest)
     }
 
     /// Goes on to the next page; `false` if there is none. `found_at` is where the answer came from in the end, and
@@ -190,8 +187,8 @@ impl Walk {
         if answer.rows == 0 {
             return Ok(false);
         }
-        if self.last.replace(answer.digest) == Some(answer.digest) {
-            return Err(again(format!("pages {} and {} have the same rows", self.page.saturating_sub(1), self.page)));
+        if let Some(before) = self.read.insert(answer.digest, self.page) {
+            return Err(again(format!("pages {before} and {} have the same rows", self.page)));
         }
         let is_short = pagination.counts() && pagination.size().is_some_and(|size| answer.rows < size);
         let wanted = pagination.max_pages.is_some_and(|most| self.page >= most);
@@ -297,15 +294,17 @@ mod tests {
         serde_json::from_str(json).expect("a pagination")
     }
 
-    fn answer<'a>(rows: u64, number: u8, next: Option<&'a str>) -> Answer<'a> {
-        Answer { rows, digest: [number; 32], next }
+    fn answer<'a>(rows: u64, number: u32, next: Option<&'a str>) -> Answer<'a> {
+        let mut digest = [0; 32];
+        digest[..4].copy_from_slice(&number.to_le_bytes());
+        Answer { rows, digest, next }
     }
 
     /// Walks over what a site answers; the addresses that were asked for, and how it ended.
     fn walk(
         json: &str,
         first: &str,
-        site: impl Fn(&Url, u8) -> (u64, u8, Option<String>),
+        site: impl Fn(&Url, u32) -> (u64, u32, Option<String>),
     ) -> (Vec<String>, Option<Code>) {
         let (pagination, first) = (pagination(json), url(first));
         let mut walk = Walk::new(&pagination, &first);
@@ -314,11 +313,7 @@ mod tests {
             let (page, at) = walk.current();
             let at = at.clone();
             asked.push(at.to_string());
-            let (rows, digest, next) = site(&at, u8::try_from(page % 256).expect("small"));
-            // As after a restart between two pages.
-            if asked.len() < 50 {
-                walk = serde_json::from_str(&serde_json::to_string(&walk).expect("JSON")).expect("a walk");
-            }
+            let (rows, digest, next) = site(&at, page);
             match walk.advance(&pagination, &first, &at, &answer(rows, digest, next.as_deref())) {
                 Ok(true) => {}
                 Ok(false) => return (asked, None),
@@ -329,7 +324,7 @@ mod tests {
 
     #[test]
     fn offsets_are_counted_until_a_short_page() {
-        let site = |at: &Url, page: u8| {
+        let site = |at: &Url, page: u32| {
             let offset = at.query_pairs().find(|(name, _)| name == "offset").map(|(_, value)| value.parse::<u64>());
             let offset = offset.and_then(std::result::Result::ok).unwrap_or_default();
             (250_u64.saturating_sub(offset).min(100), page, None)
@@ -340,7 +335,7 @@ mod tests {
         assert_eq!(asked[2], "https://x.org/items?a=1&offset=200&limit=100");
         assert_eq!(asked.len(), 3);
         // 50 pages of 100, as the older system's only example.
-        let full = |_: &Url, page: u8| (100, page, None);
+        let full = |_: &Url, page: u32| (100, page, None);
         let (asked, end) = walk(r#"{"style": "offset", "max_pages": 50}"#, "https://x.org/", full);
         assert_eq!((asked.len(), end), (50, None));
         assert!(asked[49].contains("offset=4900"));
@@ -348,7 +343,7 @@ mod tests {
 
     #[test]
     fn pages_are_counted_until_an_empty_one() {
-        let site = |_: &Url, page: u8| (u64::from(page < 4), page, None);
+        let site = |_: &Url, page: u32| (u64::from(page < 4), page, None);
         let json = r#"{"style": "page", "parameter": "p", "start": 0, "size": 1, "size_parameter": "per_page"}"#;
         let (asked, end) = walk(json, "https://x.org/", site);
         assert_eq!(end, None);
@@ -364,11 +359,11 @@ mod tests {
 
     #[test]
     fn tokens_links_and_addresses_are_followed() {
-        let cursor = |_: &Url, page: u8| (1, page, (page < 3).then(|| format!("t={page}&x")));
+        let cursor = |_: &Url, page: u32| (1, page, (page < 3).then(|| format!("t={page}&x")));
         let (asked, end) = walk(r#"{"style": "cursor", "path": "$.next"}"#, "https://x.org/?q=a", cursor);
         assert_eq!((asked[2].as_str(), asked.len(), end), ("https://x.org/?q=a&cursor=t%3D2%26x", 3, None));
 
-        let link = |_: &Url, page: u8| {
+        let link = |_: &Url, page: u32| {
             (
                 1,
                 page,
@@ -382,7 +377,7 @@ mod tests {
             (["https://x.org/", "https://x.org/?p=2", "https://x.org/?p=3"].map(String::from).to_vec(), None)
         );
 
-        let next = |_: &Url, page: u8| (1, page, (page < 3).then(|| format!("../{page}#top")));
+        let next = |_: &Url, page: u32| (1, page, (page < 3).then(|| format!("../{page}#top")));
         let (asked, end) = walk(r#"{"style": "next_selector", "path": "a@href"}"#, "http://x.org/a/b", next);
         assert_eq!(
             (asked, end),
@@ -392,21 +387,23 @@ mod tests {
 
     #[test]
     fn walks_in_circles_are_refused() {
-        let same_rows = |_: &Url, _: u8| (100, 7, None);
+        let same_rows = |_: &Url, _: u32| (100, 7, None);
         assert_eq!(
             walk(r#"{"style": "page"}"#, "https://x.org/", same_rows),
             (vec!["https://x.org/?page=1".into(), "https://x.org/?page=2".into()], Some(Code::PaginationLoop))
         );
+        let two_in_turn = |_: &Url, page: u32| (100, page % 2, Some(format!("token{page}")));
+        assert_eq!(walk(r#"{"style": "cursor", "path": "$.t"}"#, "https://x.org/", two_in_turn).0.len(), 3);
         let next = r#"{"style": "next_url", "path": "$.next"}"#;
-        let circle = |_: &Url, page: u8| (1, page, Some(format!("?b={}&a=1#x", page % 3)));
+        let circle = |_: &Url, page: u32| (1, page, Some(format!("?b={}&a=1#x", page % 3)));
         assert_eq!(walk(next, "https://x.org/", circle).1, Some(Code::PaginationLoop));
-        let itself = |at: &Url, page: u8| (1, page, Some(at.to_string()));
+        let itself = |at: &Url, page: u32| (1, page, Some(at.to_string()));
         let (asked, end) = walk(next, "https://x.org/?a=1&b=2", itself);
         assert_eq!((asked.len(), end), (1, Some(Code::PaginationLoop)));
-        let for_ever = |_: &Url, page: u8| (1, page, Some(format!("token{page}")));
+        let for_ever = |_: &Url, page: u32| (1, page, Some(format!("token{}", page % 256)));
         let (asked, end) = walk(r#"{"style": "cursor", "path": "$.next"}"#, "https://x.org/", for_ever);
         assert_eq!((asked.len(), end), (257, Some(Code::PaginationLoop)), "tokens that repeat");
-        let full = |at: &Url, page: u8| (1, page, Some(format!("{}1", at.query().unwrap_or_default().len())));
+        let full = |at: &Url, page: u32| (1, page, Some(format!("{}1", at.query().unwrap_or_default().len())));
         assert_eq!(
             walk(r#"{"style": "page"}"#, "https://x.org/", full),
             (walk(r#"{"style": "page", "max_pages": 10000}"#, "https://x.org/", full).0, Some(Code::MaxPages))
@@ -416,7 +413,7 @@ mod tests {
     #[test]
     fn other_hosts_are_asked_only_if_listed() {
         let json = r#"{"style": "next_url", "path": "$.next"}"#;
-        let to = |next: &'static str| move |_: &Url, page: u8| (u64::from(page == 1), page, Some(next.to_owned()));
+        let to = |next: &'static str| move |_: &Url, page: u32| (u64::from(page == 1), page, Some(next.to_owned()));
         for next in [
             "https://evil.example/",
             "//evil.example/",
@@ -465,8 +462,8 @@ mod tests {
     proptest! {
         #[test]
         fn every_walk_ends(nexts in prop::collection::vec(0_u8..20, 1..40), rows in prop::collection::vec(0_u64..3, 1..40)) {
-            let site = |_: &Url, page: u8| {
-                let at = usize::from(page);
+            let site = |_: &Url, page: u32| {
+                let at = page as usize;
                 (rows[at % rows.len()], page, Some(format!("/{}", nexts[at % nexts.len()])))
             };
             let (asked, _) = walk(r#"{"style": "next_url", "path": "$.next"}"#, "https://x.org/", site);

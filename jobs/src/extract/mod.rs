@@ -13,6 +13,7 @@ mod fields;
 mod form;
 mod items;
 pub mod json;
+mod listed;
 mod names;
 pub mod numbers;
 mod numeral;
@@ -137,7 +138,8 @@ pub fn extract(document: &Document, wish: &Extraction, limits: &Limits) -> Resul
             let count = tables.len();
             if !wish.all_tables && count > 1 && wish.table_index.is_none() {
                 notes.push(Note::of_all(format!(
-                    "{count} tables match; this is the first (`table_index`, `all_tables`)"
+                    "{count} tables match; this is the first (`table_index` and `all_tables` take others): {}",
+                    listed::listed(&tables)
                 )));
             }
             let first = wish.table_index.unwrap_or_default();
@@ -151,7 +153,9 @@ pub fn extract(document: &Document, wish: &Extraction, limits: &Limits) -> Resul
                 notes.extend(more);
             }
             if parts.is_empty() {
-                return Err(nothing(document, format!("`table_index` is {first}, and {count} tables match `{text}`")));
+                let listed = listed::listed(&tables);
+                let told = format!("`table_index` is {first}, and {count} tables match `{text}`: {listed}");
+                return Err(nothing(document, told));
             }
         }
     }

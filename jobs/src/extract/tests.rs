@@ -123,6 +123,26 @@ fn code(html: &str, request: serde_json::Value) -> (Option<Code>, String) {
 }
 
 #[test]
+fn tables_to_choose_from_are_listed() {
+    let row = "<tr><td><table><tr><td>inner</table><td>2";
+    let page = format!(
+        "<table><caption>Ranks</caption><tr><th>Pos<th>{}</tr>{row}</table><table>{row}</table>",
+        "x".repeat(50)
+    );
+    let listed = format!(
+        "0: \"Ranks\" (Pos, {}…), 2 rows; 1: (inner), 1 row; 2: (inner, 2), 1 row; 3: (inner), 1 row",
+        "x".repeat(40)
+    );
+    let found = run(page.as_bytes(), &serde_json::json!({})).expect("the first table");
+    let texts: Vec<_> = found.notes.iter().map(|note| note.text.as_str()).collect();
+    assert!(texts.iter().any(|text| text.contains("4 tables match") && text.ends_with(&listed)), "{texts:?}");
+    let (found, message) = code(&page, serde_json::json!({"table_index": 4}));
+    assert_eq!((found, message.contains(&listed)), (Some(Code::SelectorMatchedNothing), true), "{message}");
+    let many = code(&"<table><tr><td>1</table>".repeat(30), serde_json::json!({"table_index": 30})).1;
+    assert!(many.contains("19: (1), 1 row; and 10 more"), "{many}");
+}
+
+#[test]
 fn nothing_matched_tells_the_pages_title() {
     let page = "<title>Please sign in</title><table class=x><tr><td>1</table><table></table>";
     let (found, message) = code(page, serde_json::json!({"selector": "table.wikitable"}));

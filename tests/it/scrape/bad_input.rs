@@ -89,6 +89,61 @@ fn paged(selector: &str, pagination: Value) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn pages_before_one_that_cannot_be_had_can_be_kept() {
+    let (service, site, shelf) = (Service::new().await, Site::start().await, Shelf::new().await);
+    for page in 1..=2 {
+        shelf.json(&format!("/gone?page={page}"), &json!([{"id": page * 10}, {"id": page * 10 + 1}]));
+    }
+    shelf.json("/odd?page=1", &json!([{"id": 10}]));
+    shelf.put("/odd?page=2", "application/json", "[{");
+    let gone = shelf.json("/gone", &json!([]));
+    let (odd, away) =
+        (shelf.json("/odd", &json!([])), shelf.json("/away", &json!([{"id": 1, "next": "http://example.org/"}])));
+    let keep = |pagination: Value, more: Value| {
+        let mut fields = json!({"partial": "keep", "pagination": pagination});
+        more.as_object().into_iter().flatten().for_each(|(name, value)| fields[name] = value.clone());
+        fields
+    };
+    let (page, next) = (json!({"style": "page"}), json!({"style": "next_url", "path": "next"}));
+    let (again, circle) = (site.url("/api/same"), site.url("/api/circle?page=1"));
+    let items = json!({"selector": "data.items"});
+    for (name, url, fields, last_page, code, rows) in [
+        ("gone", &gone, keep(page.clone(), json!({})), 2, "http_404", 4),
+        ("beside", &gone, keep(page.clone(), json!({"connections": 4})), 2, "http_404", 4),
+        ("odd", &odd, keep(page.clone(), json!({})), 1, "json_invalid", 1),
+        ("same", &again, keep(page.clone(), items.clone()), 1, "pagination_loop", 100),
+        ("circle", &circle, keep(next, items), 3, "pagination_loop", 300),
+        ("away", &away, keep(json!({"style": "next_url", "path": "$[0].next"}), json!({})), 1, "next_host_blocked", 1),
+    ] {
+        let result = service.scrape_api(url, name, fields).await;
+        assert_eq!(
+            (&result["partial"]["last_page"], &result["partial"]["code"]),
+            (&json!(last_page), &json!(code)),
+            "{result:#}"
+        );
+        assert!(
+            result["warnings"][0].as_str().is_some_and(|text| text.starts_with("not all pages were read: ")),
+            "{result:#}"
+        );
+        assert_eq!((result["records"].as_u64(), service.snapshots(name).await), (Some(rows), 1), "{result:#}");
+        assert!(service.spooled(name).is_empty(), "{name}");
+    }
+    let ids = service.icehaul.rows("select id, page_number from web.gone order by id").await;
+    assert_eq!(ids, [json!([10, 1]), json!([11, 1]), json!([20, 2]), json!([21, 2])]);
+    // What is complete says nothing of the kind, and without a first page there is nothing to keep.
+    shelf.json("/gone?page=3", &json!([]));
+    let whole = service.scrape_api(&gone, "whole", keep(page.clone(), json!({}))).await;
+    assert_eq!((&whole["partial"], &whole["records"]), (&Value::Null, &json!(4)), "{whole:#}");
+    let nowhere = gone.replace("/gone", "/nowhere");
+    assert_eq!(service.failure("/scrape-api", &nowhere, keep(page.clone(), json!({}))).await.0, "http_404");
+    // A cursor would pass over what is missing.
+    let body =
+        request(&gone, "t", keep(page, json!({"mode": "incremental", "cursor": "id", "since": {"parameter": "s"}})));
+    let refused = service.refusal("/scrape-api", &body).await;
+    assert_eq!(refused, [("partial".to_owned(), "conflicting_fields".to_owned())]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_empty_or_odd_can_be_accepted() {
     let (service, shelf) = (Service::new().await, Shelf::new().await);
     let html = shelf.html("/html", "<p>nothing");

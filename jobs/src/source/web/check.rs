@@ -2,7 +2,7 @@
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use url::Url;
 
-use super::{super::Names, Api, Content, Crawl, Page, Render};
+use super::{super::Names, Api, Content, Crawl, Page, Partial, Render};
 use crate::{
     Code, FieldError,
     crawl::egress::Egress,
@@ -10,6 +10,9 @@ use crate::{
     transform::infer::Kind,
 };
 
+/// Why `partial` is not for loads by a cursor.
+pub(super) const NOT_INCREMENTAL: &str =
+    "`keep` goes not with a cursor: what is missing would never be asked for again";
 /// The most parameters.
 const MOST_PARAMS: usize = 200;
 
@@ -22,6 +25,9 @@ fn common(crawl: &Crawl) -> Vec<FieldError> {
     let mut wrong: Vec<_> = address(&crawl.url).into_iter().collect();
     wrong.extend(crawl.manners.check());
     wrong.extend(crawl.pagination.iter().flat_map(crate::crawl::pages::Pagination::check));
+    if crawl.partial == Partial::Keep && crawl.pagination.is_none() {
+        wrong.push(fault("partial", Code::ConflictingFields, "`keep` goes with `pagination` only"));
+    }
     for (column, kind) in crawl.schema.iter().flatten() {
         if kind.parse::<Kind>().is_err() {
             let column: String = column.chars().take(60).collect();
@@ -91,6 +97,9 @@ pub(super) fn api(api: &Api) -> Vec<FieldError> {
     }
     if api.since.as_ref().is_some_and(|since| since.parameter.trim().is_empty()) {
         wrong.push(fault("since.parameter", Code::InvalidField, "must not be empty"));
+    }
+    if api.since.is_some() && crawl.partial == Partial::Keep {
+        wrong.push(fault("partial", Code::ConflictingFields, NOT_INCREMENTAL));
     }
     wrong
 }
@@ -184,6 +193,8 @@ mod tests {
             let expected = if right { vec![] } else { vec![("selector".to_owned(), Code::InvalidSelector)] };
             assert_eq!(found, expected, "{selector}");
         }
+        let partial = json!({"url": "https://example.org/", "partial": "keep", "since": {"parameter": "s"}});
+        assert_eq!(faults(api, partial), [(); 2].map(|()| ("partial".to_owned(), Code::ConflictingFields)));
         let body = json!({"url": "https://example.org/", "table_index": 0, "fields": {"a": "b[", "@id": "@id"}, "since": {"parameter": " "}});
         let expected = [
             ("fields.a", Code::InvalidSelector),

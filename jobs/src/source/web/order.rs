@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Fields that change nothing of what is read.
-const WITHOUT_EFFECT: [&str; 10] = [
+const WITHOUT_EFFECT: [&str; 11] = [
     "delay_seconds",
     "connections",
     "respect_robots",
@@ -26,6 +26,7 @@ const WITHOUT_EFFECT: [&str; 10] = [
     "max_seconds",
     "keep_raw",
     "on_empty",
+    "partial",
     "render_seconds",
     "since",
 ];

@@ -6,7 +6,9 @@ use serde_json::{Map, Value, json};
 
 use super::{
     super::{Plan, Split, TypeNote, Wish},
-    crawl::{Crawled, Rows, crawl},
+    Partial,
+    check::NOT_INCREMENTAL,
+    crawl::{Crawled, Missing, Rows, crawl},
     gather::{Gathered, Seen},
     order::Order,
     read::{Held, Range},
@@ -40,6 +42,9 @@ pub(super) async fn plan(ctx: &Ctx, order: Order, wish: &Wish) -> Result<Plan> {
     let place = wish.place.as_ref().ok_or_else(|| Error::new(Code::Internal, "a crawl has no table to go to"))?;
     ctx.progress.phase("fetching");
     let cursor = wish.cursor.as_ref().map(|cursor| cursor.column.clone());
+    if cursor.is_some() && order.crawl.partial == Partial::Keep {
+        return Err(Error::field("partial", Code::ConflictingFields, NOT_INCREMENTAL));
+    }
     // Of an API that is asked for what is new, sameness says nothing.
     let last = match &cursor {
         Some(_) => None,
@@ -47,14 +52,14 @@ pub(super) async fn plan(ctx: &Ctx, order: Order, wish: &Wish) -> Result<Plan> {
     };
     let spool = Spool::new(ctx, place, order.crawl.keep_raw);
     let known = last.as_ref().and_then(|last| last.validators.as_ref());
-    let Rows { mut gathered, validators } = match Box::pin(crawl(ctx, &order, &spool, cursor, known)).await? {
+    let Rows { mut gathered, validators, missing } = match Box::pin(crawl(ctx, &order, &spool, cursor, known)).await? {
         Crawled::Rows(rows) => *rows,
-        Crawled::NotModified => return Ok(nothing_new(&order, 1)),
+        Crawled::NotModified => return Ok(nothing_new(&order, told(1, &[], None))),
     };
     let content = gathered.digest();
     if last.is_some_and(|last| last.content == content) {
         spool.clear().await;
-        return Ok(nothing_new(&order, gathered.pages.len()));
+        return Ok(nothing_new(&order, told(gathered.pages.len(), &[], missing.as_ref())));
     }
     let kept = gathered.end().await?;
     if kept.is_none() || order.crawl.keep_raw {
@@ -65,11 +70,11 @@ pub(super) async fn plan(ctx: &Ctx, order: Order, wish: &Wish) -> Result<Plan> {
     let schema = Arc::new(Schema::new(decisions.iter().map(|decision| decision.field.clone()).collect::<Vec<_>>()));
     if schema.fields().is_empty() {
         // Nothing is known of the columns, so no table can be made of them.
-        return Ok(nothing_new(&order, gathered.pages.len()));
+        return Ok(nothing_new(&order, told(gathered.pages.len(), &[], missing.as_ref())));
     }
     let notes = decisions.iter().flat_map(|decision| decision.notes.clone()).chain(gathered.notes());
     let (columns, pages): (Vec<Note>, Vec<Note>) = notes.partition(|note| note.column.is_some());
-    let mut told = told(gathered.pages.len(), &pages);
+    let mut told = told(gathered.pages.len(), &pages, missing.as_ref());
     if order.crawl.keep_raw {
         told.insert("raw".into(), spool.location().into());
     }
@@ -117,14 +122,18 @@ fn empty(order: &Order) -> Plan {
     }
 }
 
-fn nothing_new(order: &Order, pages: usize) -> Plan {
-    Plan { unchanged: true, told: told(pages, &[]), ..empty(order) }
+fn nothing_new(order: &Order, told: Map<String, Value>) -> Plan {
+    Plan { unchanged: true, told, ..empty(order) }
 }
 
 /// What the result tells of pages.
-fn told(pages: usize, notes: &[Note]) -> Map<String, Value> {
-    let warnings: Vec<Value> = notes.iter().map(|note| note.text.clone().into()).collect();
-    Map::from_iter([("pages".to_owned(), pages.into()), ("warnings".to_owned(), warnings.into())])
+fn told(pages: usize, notes: &[Note], missing: Option<&Missing>) -> Map<String, Value> {
+    let cut = missing.map(|missing| format!("not all pages were read: {}", missing.message));
+    let warnings: Vec<Value> =
+        cut.into_iter().chain(notes.iter().map(|note| note.text.clone())).map(Value::from).collect();
+    let mut told = Map::from_iter([("pages".to_owned(), pages.into()), ("warnings".to_owned(), warnings.into())]);
+    told.extend(missing.map(|missing| ("partial".to_owned(), json!(missing))));
+    told
 }
 
 fn type_note(note: &Note, schema: &Schema) -> TypeNote {

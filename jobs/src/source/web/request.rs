@@ -38,6 +38,9 @@ pub struct Crawl {
     /// What to do if the first page has nothing that the selector means.
     #[serde(default)]
     pub on_empty: OnEmpty,
+    /// What to do if a page after the first cannot be had, whatever is tried.
+    #[serde(default)]
+    pub partial: Partial,
     /// Adds a lineage column `body_sha256`: the SHA-256 of the page that the row stood on.
     #[serde(default)]
     pub body_sha256: bool,
@@ -82,6 +85,17 @@ pub enum OnEmpty {
     Fail,
     /// The job succeeds without a row.
     Ok,
+}
+
+/// What to do with the pages before one that cannot be had.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Partial {
+    /// The job fails, and nothing is published.
+    #[default]
+    Fail,
+    /// They are published, and the result's `partial` says which was the last one and why.
+    Keep,
 }
 
 /// How a page is read.
