@@ -25,10 +25,10 @@ async fn without_a_delay_pages_cost_no_round_trip() {
     for page in 1..=200 {
         get(&visits, &stand.site.url(&format!("/pages/{page}"))).await.expect("a page");
     }
-    // It is renewed twice a second.
+    // The turn is renewed twice a second; on a machine so busy that a renewal is late it is taken anew, which is far from every page.
     let renewals = began.elapsed().as_millis() as u64 / 500 + 1;
     let used = scripts(&stand.redis) - before;
-    assert!(used <= renewals, "{used} scripts for 200 pages in {:?}", began.elapsed());
+    assert!(used <= renewals + 20, "{used} scripts for 200 pages in {:?}", began.elapsed());
     let connections: std::collections::HashSet<_> = stand.site.log().iter().map(|hit| hit.from).collect();
     // Now and then a request begins before the last one's connection is back in its pool.
     assert!(connections.len() < 20, "{} connections for 200 pages", connections.len());

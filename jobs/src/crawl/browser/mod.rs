@@ -18,12 +18,14 @@ use std::{collections::HashMap, sync::Mutex, sync::PoisonError, time::Duration};
 
 use bytes::Bytes;
 use chrono::Utc;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use url::Url;
 
 use self::{pipe::Fault, steps::Steps, tab::Tab, watch::Answer};
 use super::{
     page::{Page, judge},
+    retries::{Again, Retries},
+    turn::host_of,
     visit::Visits,
 };
 use crate::{
@@ -42,7 +44,8 @@ const LAST_WORD: Duration = Duration::from_secs(1);
 /// What the browser shows as pages.
 const PAGES: [&str; 2] = ["text/html", "application/xhtml+xml"];
 
-/// Lets a browser make a page, and takes the HTML of its document. It waits for the turn of the page's host itself.
+/// Lets a browser make a page, and takes the HTML of its document. It waits for the turn of the page's host itself, and comes
+/// again where that may help, as [`Visits::get`] does.
 ///
 /// # Errors
 /// Those of [`Visits::turn`] and of [`judge`]; [`Code::BrowserUnavailable`], [`Code::BrowserCrashed`],
@@ -53,21 +56,31 @@ pub async fn render(ctx: &Ctx, visits: &Visits, url: &Url, rendering: &Rendering
     let browsers = ctx.sites.browsers();
     let work = async {
         let _seat = browsers.seat().await?;
-        let mut has_crashed = false;
+        let (mut has_crashed, mut retries) = (false, Retries::default());
         loop {
             let browser = browsers.get().await?;
             let turn = visits.turn(url).await?;
-            let made = match timeout(OPEN, Tab::open(browser.clone(), ctx, visits, url, max_bytes)).await {
-                Ok(Ok(tab)) => make(&tab, url, rendering, max_bytes).await,
-                Ok(Err(fault)) => Err(tab::fault(fault)),
+            let (made, unwelcome) = match timeout(OPEN, Tab::open(browser.clone(), ctx, visits, url, max_bytes)).await {
+                Ok(Ok(tab)) => (make(&tab, url, rendering, max_bytes).await, tab.watch.look().unwelcome.take()),
+                Ok(Err(fault)) => (Err(tab::fault(fault)), None),
                 Err(_) => {
                     // It does not answer: no page of it will come any more.
                     browser.kill();
-                    Err(tab::fault(Fault::Gone))
+                    (Err(tab::fault(Fault::Gone)), None)
                 }
             };
             drop(turn);
             match made {
+                Err(error) if let Some(answer) = unwelcome => {
+                    match retries.after_status(answer.status, &headers(&answer.headers)) {
+                        None => return Err(error),
+                        Some(Again::After(time)) => sleep(time).await,
+                        Some(Again::Pause(time)) => {
+                            let at = Url::parse(&answer.url).unwrap_or_else(|_| url.clone());
+                            visits.pause(&host_of(&at), time).await?;
+                        }
+                    }
+                }
                 Err(error) if error.code() == Code::BrowserCrashed && !has_crashed => {
                     tracing::warn!(job_id = %ctx.job, url = shown(url), cause = ?error, "the browser broke down; the page is asked for again");
                     has_crashed = true;
@@ -145,7 +158,10 @@ fn answered(tab: &Tab, url: &Url, answer: Answer) -> Result<Answer> {
     {
         return Err(refusal);
     }
-    judge(answer.status, &at)?;
+    if let Err(error) = judge(answer.status, &at) {
+        tab.watch.look().unwelcome = Some(answer);
+        return Err(error);
+    }
     if PAGES.contains(&answer.mime.as_str()) {
         return Ok(answer);
     }

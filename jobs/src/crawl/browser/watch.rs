@@ -34,6 +34,8 @@ pub(super) struct State {
     pub answers: HashMap<String, Answer>,
     /// Why a document was not asked for.
     pub refusal: Option<Error>,
+    /// The answer with a status other than success that came in place of the page.
+    pub unwelcome: Option<Answer>,
     /// How many requests it has made.
     pub requests: u32,
     /// How many pages the tab has gone to.
@@ -81,6 +83,7 @@ impl Watch {
             is_crashed: false,
             answers: HashMap::new(),
             refusal: None,
+            unwelcome: None,
             requests: 0,
             documents: 0,
             open: HashSet::new(),

@@ -154,6 +154,36 @@ async fn slow_what_is_no_page_has_a_code() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn slow_a_host_that_says_so_is_left_alone_by_all() {
+    let browsing = Browsing::new().await;
+    let site = &browsing.stand.site;
+    assert_eq!(browsing.rows("/flaky?times=1", json!({})).await, 2, "a failure is tried again");
+    for (path, seconds) in [("/busy?times=1&after=2", 2.0), ("/busy?times=1&after=2&status=503&date=1", 1.0)] {
+        site.forget();
+        let other = browsing.stand.visits(json!({})).await;
+        let plain = async {
+            while site.paths().is_empty() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            super::get(&other, &site.url("/pages/1")).await.expect("a page");
+        };
+        let (rows, ()) = tokio::join!(browsing.rows(path, json!({})), plain);
+        assert_eq!(rows, 2, "{path}");
+        let hits: Vec<_> = site
+            .log()
+            .into_iter()
+            .filter(|hit| hit.path.starts_with("/busy") || hit.path.starts_with("/pages"))
+            .collect();
+        assert_eq!(hits.len(), 3, "{path} {hits:?}");
+        let first = hits[1].at.checked_sub(hits[0].at).expect("in order").as_secs_f64();
+        assert!(first > seconds - 0.01 && first < seconds + 3.0, "{path} {first}");
+    }
+    // A long wait hands the job back.
+    let error = browsing.page("/busy?times=9&after=3600", json!({})).await.expect_err("not now");
+    assert!(matches!((error.code(), error.retry()), (Code::Http429, icehaul_jobs::Retry::Snooze(_))), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn slow_secrets_go_to_the_pages_own_host_only() {
     let browsing = Browsing::new().await;
     let other = icehaul_tests::site::Site::start().await;
