@@ -8,6 +8,7 @@
                                                orc, avro     v2 with one more data file in that format
                                                encrypted     v2 with the property that says so
                                                gone          v2 without the manifest list of its first snapshot
+  snapshots.py URI equality TABLE ID...        deletes rows by the values of `id`, as Flink does
   snapshots.py URI show TABLE [CATALOG]        each snapshot with its rows, and the names that lead to them
 
 More options of the catalog, such as those of S3, come as JSON in ICEBERG_OPTIONS.
@@ -19,8 +20,9 @@ import sys
 
 import pyarrow as pa
 import pyarrow.orc
+import pyarrow.parquet
 from pyiceberg.catalog.sql import SqlCatalog
-from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
+from pyiceberg.manifest import DataFile, DataFileContent, FileFormat, ManifestContent, ManifestWriterV2
 from pyiceberg.schema import Schema
 from pyiceberg.table.statistics import BlobMetadata, StatisticsFile
 from pyiceberg.typedef import Record
@@ -86,14 +88,40 @@ def other_format(table, kind):
         pyarrow.orc.write_table(rows(500, 510, "o"), path_of(place))
     else:
         open(path_of(place), "wb").write(b"Obj\x01" + bytes(100))
+    add_file(table, place, 10, file_format=FileFormat[kind.upper()])
+
+
+class DeletesWriter(ManifestWriterV2):
+    def content(self):
+        return ManifestContent.DELETES
+
+    @property
+    def _meta(self):
+        return {**super()._meta, "content": "deletes"}
+
+
+def add_file(table, place, records, file_format=FileFormat.PARQUET, content=DataFileContent.DATA, equality_ids=None):
     file = DataFile.from_args(
-        content=DataFileContent.DATA, file_path=place, file_format=FileFormat[kind.upper()], partition=Record(), record_count=10,
-        file_size_in_bytes=os.path.getsize(path_of(place)), column_sizes={}, value_counts={}, null_value_counts={}, nan_value_counts={},
-        lower_bounds={}, upper_bounds={}, split_offsets=None, sort_order_id=None, equality_ids=None, key_metadata=None)
+        content=content, file_path=place, file_format=file_format, partition=Record(), record_count=records,
+        file_size_in_bytes=os.path.getsize(path_of(place)), column_sizes=None, value_counts=None, null_value_counts=None, nan_value_counts=None,
+        lower_bounds=None, upper_bounds=None, split_offsets=None, sort_order_id=None, equality_ids=equality_ids, key_metadata=None)
     file.spec_id = table.spec().spec_id
     with table.transaction() as transaction:
         with transaction.update_snapshot().fast_append() as append:
+            if content != DataFileContent.DATA:
+                # It writes no manifests of deletes by itself.
+                append.new_manifest_writer = lambda spec: DeletesWriter(
+                    spec, table.schema(), append.new_manifest_output(), append.snapshot_id, append._compression)
             append.append_data_file(file)
+
+
+def equality(uri, name, *ids):
+    table = SqlCatalog("default", uri=uri).load_table(name)
+    place = f"{table.location()}/data/equality-{len(table.snapshots())}.parquet"
+    schema = pa.schema([pa.field("id", pa.int64(), metadata={"PARQUET:field_id": "1"})])
+    pyarrow.parquet.write_table(pa.table({"id": [int(i) for i in ids]}, schema=schema), path_of(place))
+    add_file(table, place, len(ids), content=DataFileContent.EQUALITY_DELETES, equality_ids=[1])
+    return {"deleted": len(ids)}
 
 
 def show(uri, name, catalog="default"):
@@ -118,4 +146,4 @@ def show(uri, name, catalog="default"):
 
 if __name__ == "__main__":
     uri, command, *arguments = sys.argv[1:]
-    print(json.dumps({"make": make, "show": show}[command](uri, *arguments)))
+    print(json.dumps({"make": make, "show": show, "equality": equality}[command](uri, *arguments)))

@@ -14,8 +14,8 @@ use crate::{connection, files_below};
 
 const ROWS: u64 = 20_000;
 const BUCKET: &str = "lake";
-/// Both ways of copying, as requests name them.
-const COPIES: [&str; 2] = ["rows", "files"];
+/// The ways of copying: by rows, by files, and by files with all snapshots.
+const COPIES: [&str; 3] = ["rows", "files", "all"];
 
 /// One Redis, one API, a table `raw.orders`, workers of the test's choice.
 struct Cluster {
@@ -69,8 +69,11 @@ impl Cluster {
     }
 
     async fn submit(&self, table: &str, copy: &str) -> String {
-        let body = request("raw.orders", &format!("kept.{table}"), json!({"copy": copy}));
-        self.icehaul.submit_to("/migrate", &body).await
+        let fields = match copy {
+            "all" => json!({"copy": "files", "history": "all"}),
+            copy => json!({"copy": copy}),
+        };
+        self.icehaul.submit_to("/migrate", &request("raw.orders", &format!("kept.{table}"), fields)).await
     }
 
     /// The destination holds the rows once, in one snapshot, and nothing lies beside it; the report is there and whole.
@@ -93,7 +96,7 @@ impl Cluster {
         );
         assert_eq!(report["destination"]["snapshot_id"], metadata["current_snapshot"]);
         assert_eq!(report["phases"].as_array().map(Vec::len), Some(4), "{report:#}");
-        if copy == "files" {
+        if copy != "rows" {
             assert_eq!((&report["files"]["matches"], &report["files"]["files"]), (&json!(true), &metadata["files"]));
             return;
         }
@@ -309,4 +312,86 @@ async fn a_batch_that_sleeps_through_its_lease_does_nothing_twice_when_it_wakes(
         cluster.check_batch(&id, step).await;
         drop((sleeper, heir));
     }
+}
+
+impl Cluster {
+    /// Puts other rows in the place of the source's: one is gone, one is new, some are changed.
+    async fn change(&self, round: usize) {
+        let mut body = connection(&self.database);
+        let (first, last) = (1 + round as u64, ROWS + round as u64);
+        let query = format!(
+            "select g::bigint as id, case when g % 100 = {round} then 'v{round}' else 'n' || g end as name from generate_series({first}, {last}) g"
+        );
+        let fields = [("query", query.as_str()), ("table_name", "orders"), ("namespace", "raw"), ("mode", "overwrite")];
+        for (name, value) in fields {
+            body[name] = value.into();
+        }
+        self.icehaul.loaded(&body).await;
+    }
+
+    async fn fingerprint(&self, table: &str) -> Value {
+        self.icehaul.get(&format!("/tables/{}/fingerprint", table.replace('.', "/"))).await.1["fingerprint"].clone()
+    }
+}
+
+fn changes() -> Value {
+    request("raw.orders", "kept.t", json!({"mode": "incremental", "key": ["id"]}))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changed_rows_come_once_whatever_dies() {
+    let cluster = Cluster::start(true).await;
+    let worker = cluster.worker("").await;
+    cluster.icehaul.done("/migrate", &changes()).await;
+    drop(worker);
+    for (n, step) in STEPS.iter().enumerate() {
+        let worker = cluster.worker("").await;
+        cluster.change(n + 1).await;
+        drop(worker);
+        let mut doomed = cluster.worker(&format!("{step}=exit")).await;
+        let id = cluster.icehaul.submit_to("/migrate", &changes()).await;
+        assert!(!doomed.ended().await.success(), "{step} was not reached");
+        let _heir = cluster.worker("").await;
+        let job = cluster.icehaul.ended(&id).await;
+        assert_eq!((&job["status"], &job["attempt"]), (&json!("succeeded"), &json!(2)), "{step}: {job:#}");
+        let told = ["deleted", "added"].map(|what| job["result"]["changes"][what].as_u64());
+        assert_eq!(told, [Some(1), Some(1)], "{step}: {job:#}");
+        assert_eq!(cluster.fingerprint("kept.t").await, cluster.fingerprint("raw.orders").await, "{step}");
+        let (_, metadata) = cluster.icehaul.get("/tables/kept/t/metadata").await;
+        assert_eq!((&metadata["snapshots"], &metadata["row_count"]), (&json!(n + 2), &json!(ROWS)), "{step}");
+        // One list and one metadata file for each commit, and the data files of one attempt.
+        let files = cluster.files("kept/t");
+        let count = |part: &str| files.iter().filter(|file| file.contains(part)).count();
+        assert_eq!((count("/snap-"), count(".metadata.json")), (n + 2, n + 2), "{step}: {files:#?}");
+        let attempts: std::collections::BTreeSet<_> =
+            files.iter().filter_map(|file| file.split_once(&id)?.1.get(..3)).collect();
+        assert_eq!(attempts.len(), 1, "{step}: {files:#?}");
+        let (_, report) = cluster.icehaul.get(&format!("/migrations/{id}/report")).await;
+        assert_eq!(
+            (&report["verdict"], &report["transfer"]["published"]),
+            (&json!("match"), &json!(true)),
+            "{report:#}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_destination_that_others_change_meanwhile_is_looked_at_again() {
+    let cluster = Cluster::start(false).await;
+    let worker = cluster.worker("").await;
+    cluster.icehaul.done("/migrate", &changes()).await;
+    cluster.change(1).await;
+    drop(worker);
+    let _slow = cluster.worker("commit.permitted=pause:20000").await;
+    let id = cluster.icehaul.submit_to("/migrate", &changes()).await;
+    cluster.icehaul.until(&id, |job| job["progress"]["phase"] == "committing").await;
+    let uri = format!("sqlite:///{}", cluster.data.path().join("catalog.db").display());
+    crate::pyiceberg::python(&["iceberg.py", &uri, "default", "delete", "kept.t", "id == 5"]).await;
+    let theirs = cluster.icehaul.get("/tables/kept/t/metadata").await.1;
+    assert_eq!(theirs["row_count"], ROWS - 1);
+    let job = cluster.icehaul.ended(&id).await;
+    assert_eq!(job["attempts"][0]["error"]["code"], "commit_conflict", "{job:#}");
+    // The lineage columns have changed in all rows: so the one that was deleted here comes again.
+    assert_eq!((&job["status"], &job["attempt"]), (&json!("succeeded"), &json!(2)), "{job:#}");
+    assert_eq!(cluster.fingerprint("kept.t").await, cluster.fingerprint("raw.orders").await);
 }

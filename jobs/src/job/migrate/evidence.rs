@@ -212,7 +212,8 @@ impl Evidence {
     fn not_checked(&self) -> Vec<String> {
         let mut all = vec![
             "The order of rows: a table has none.".to_owned(),
-            "Earlier snapshots of the source: only the one named here was copied.".to_owned(),
+            "Earlier snapshots of the source, its branches and tags: only the snapshot named here was copied."
+                .to_owned(),
         ];
         if self.report.verdict == Verdict::NotCompared {
             all.push("The values of rows: `validate` was false, so that rows were counted only.".to_owned());
