@@ -4,19 +4,17 @@ use std::{
     sync::Arc,
 };
 
-use arrow_schema::SchemaRef;
 use iceberg::{
     NamespaceIdent, Runtime, TableIdent,
     spec::{FormatVersion, TableMetadata},
 };
 
 use crate::{
-    Carry, CatalogConfig, Change, Committed, CopiedFile, Cursors, Error, Guard, Kind, Namespace, Result, Table,
-    TableName, TableSpec, Target, WrittenFile,
+    Carry, CatalogConfig, Change, Committed, CopiedFile, Error, Guard, Kind, Namespace, Result, Table, TableName,
+    TableSpec, Target, WrittenFile,
     carry::Carried,
     catalog::{S3Access, SqlCatalog},
     commit,
-    read::arrow,
     schema::Base,
     storage::{Storage, failed},
     write,
@@ -73,12 +71,21 @@ impl Lake {
     /// # Errors
     /// [`crate::Kind::TableNotFound`], [`crate::Kind::NamespaceNotFound`].
     pub async fn table(&self, name: &TableName) -> Result<Table> {
-        let Some(Base { location, metadata }) = self.load(name).await? else {
-            return Err(match self.catalog.has_namespace(name.namespace()).await? {
+        match self.look(name).await? {
+            Some(table) => Ok(table),
+            None => Err(match self.catalog.has_namespace(name.namespace()).await? {
                 true => Error::new(Kind::TableNotFound, format!("no table `{name}`")),
                 false => Error::new(Kind::NamespaceNotFound, format!("no namespace `{}`", name.namespace())),
-            });
-        };
+            }),
+        }
+    }
+
+    /// Loads a table as it is now, if there is one of that name.
+    ///
+    /// # Errors
+    /// [`crate::Kind::CatalogUnavailable`], [`crate::Kind::StorageUnavailable`].
+    pub async fn look(&self, name: &TableName) -> Result<Option<Table>> {
+        let Some(Base { location, metadata }) = self.load(name).await? else { return Ok(None) };
         let broken =
             |e: iceberg::Error| Error::new(Kind::Internal, format!("table `{name}` cannot be opened")).caused_by(e);
         let namespace = NamespaceIdent::new(name.namespace().as_str().to_owned());
@@ -89,17 +96,7 @@ impl Lake {
             .metadata(metadata)
             .runtime(Runtime::try_current().map_err(broken)?)
             .build();
-        Ok(Table::new(name.clone(), table.map_err(broken)?))
-    }
-
-    /// The columns that a table has now, as [`Table::schema`] gives them; `None` if there is no such table, or if it has a
-    /// type that Arrow lacks.
-    ///
-    /// # Errors
-    /// [`crate::Kind::CatalogUnavailable`], [`crate::Kind::StorageUnavailable`].
-    pub async fn columns(&self, name: &TableName) -> Result<Option<SchemaRef>> {
-        let base = self.load(name).await?;
-        Ok(base.and_then(|base| arrow::schema(base.metadata.current_schema()).ok()).map(Arc::new))
+        Ok(Some(Table::new(name.clone(), table.map_err(broken)?)))
     }
 
     /// Fits rows of a schema to a table, new or existing, without writing anything.
@@ -119,7 +116,7 @@ impl Lake {
     /// # Errors
     /// [`crate::Kind::CommitConflict`], [`crate::Kind::CursorMoved`], [`crate::Kind::GuardRefused`] and the unavailables.
     /// After [`crate::Kind::CatalogUnavailable`] the files may be in the table, now or shortly: keep them and ask
-    /// [`Lake::committed`], or commit again.
+    /// [`Table::committed`], or commit again.
     pub async fn commit(
         &self,
         target: &Target,
@@ -142,27 +139,6 @@ impl Lake {
         guard: &Guard,
     ) -> Result<Committed> {
         commit::commit(self, target, &[], Change::Create, guard, &carry.carried(copies)).await
-    }
-
-    /// The snapshot that an operation has committed to a table, if it has.
-    ///
-    /// # Errors
-    /// [`crate::Kind::CatalogUnavailable`].
-    pub async fn committed(&self, table: &TableName, operation: &str) -> Result<Option<Committed>> {
-        let base = self.load(table).await?;
-        Ok(base.and_then(|base| commit::find(&base.metadata, operation).map(|snapshot| Committed::of(&snapshot, true))))
-    }
-
-    /// How far a table has been loaded, by source, and whether it has rows; nothing if there is no such table.
-    ///
-    /// # Errors
-    /// [`crate::Kind::CatalogUnavailable`], [`crate::Kind::UnsupportedFeature`].
-    pub async fn cursors(&self, table: &TableName) -> Result<(Cursors, bool)> {
-        let Some(base) = self.load(table).await? else { return Ok((Cursors::new(), false)) };
-        let records = |snapshot: &iceberg::spec::SnapshotRef| {
-            snapshot.summary().additional_properties.get("total-records").is_none_or(|count| count != "0")
-        };
-        Ok((commit::cursors(&base.metadata)?, base.metadata.current_snapshot().is_some_and(records)))
     }
 
     /// Deletes what lies under `prefix` (`<operation>/<attempt>`) among a table's data: the leavings of earlier attempts at

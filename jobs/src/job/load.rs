@@ -54,15 +54,16 @@ async fn attempt(load: &LoadSpec, ctx: &Ctx) -> Result<Value> {
         operation: ctx.job.to_string(),
     };
     let attempt = Attempt { load, ctx, publisher };
-    if let Some(committed) = attempt.publisher.committed().await? {
+    let (there, committed) = attempt.publisher.look().await?;
+    if let Some(committed) = committed {
         return attempt.recovered(&committed, started).await;
     }
     ctx.progress.phase("planning");
-    let begin = attempt.begin().await?;
+    let begin = attempt.begin(there.as_ref())?;
     let cursor = begin.as_ref().map(|begin| begin.wish.clone());
-    let (lake, table) = (attempt.publisher.lake, &attempt.publisher.table);
     let overwrites = load.target().mode == LoadMode::Overwrite;
-    let wish = Wish { cursor, table: lake.columns(table).await?, place: Some(place(load, ctx)?), overwrites };
+    let wish =
+        Wish { cursor, table: there.and_then(|table| table.schema().ok()), place: Some(place(load, ctx)?), overwrites };
     let plan = Arc::new(ctx.stop.or(load.plan(ctx, &wish)).await?);
     if plan.unchanged {
         return Ok(attempt.result(&plan, &Proven::nothing(), &nothing(), None, started));
@@ -70,7 +71,7 @@ async fn attempt(load: &LoadSpec, ctx: &Ctx) -> Result<Value> {
     let step = begin.zip(plan.cursor.clone()).map(|(begin, to)| begin.step(to));
     let marks = if load.target().lineage { plan.lineage } else { &[] };
     let lineage = Lineage::new(&plan.schema, marks)?;
-    let target = lake.prepare(attempt.table_spec(&lineage)?).await?;
+    let target = attempt.publisher.lake.prepare(attempt.table_spec(&lineage)?).await?;
     let mut lanes = Lanes::new();
     let read = async {
         let written = attempt.read_all(&plan, &lineage, &target, &mut lanes).await?;
@@ -136,11 +137,11 @@ impl Attempt<'_> {
     }
 
     /// Where the load begins, if it keeps a cursor: there where the table's last load from the same source ended.
-    async fn begin(&self) -> Result<Option<Begin>> {
+    fn begin(&self, there: Option<&Table>) -> Result<Option<Begin>> {
         let Target { mode, cursor: Some(column), cursor_start, lag, .. } = self.request() else { return Ok(None) };
         let source = self.load.cursor_source(self.ctx)?;
-        let (mut cursors, has_rows) = self.publisher.lake.cursors(&self.publisher.table).await?;
-        let from = cursors.remove(&source);
+        let has_rows = there.is_some_and(Table::has_rows);
+        let from = there.map(Table::cursors).transpose()?.and_then(|mut cursors| cursors.remove(&source));
         let wish = CursorWish { column: column.clone(), lag: *lag, ..CursorWish::default() };
         if *mode == LoadMode::Overwrite {
             return Ok(Some(Begin { source, from, wish: CursorWish { nulls: true, ..wish } }));

@@ -1,7 +1,7 @@
 //! Files into a table, once: what earlier attempts have published is found, what no snapshot needs is deleted.
 use std::collections::BTreeMap;
 
-use icehaul_lake::{Carry, Change, Committed, CopiedFile, CursorMove, Guard, Lake, TableName, Target};
+use icehaul_lake::{Carry, Change, Committed, CopiedFile, CursorMove, Guard, Lake, Table, TableName, Target};
 
 use super::lanes::{Lanes, Written};
 use crate::{Code, Ctx, Error, Result};
@@ -39,9 +39,11 @@ impl Publisher<'_> {
         format!("{}/{epoch}", self.operation)
     }
 
-    /// What an earlier attempt has committed, if one has.
-    pub async fn committed(&self) -> Result<Option<Committed>> {
-        Ok(self.lake.committed(&self.table, &self.operation).await?)
+    /// The table as it is, if it is there, and what an earlier attempt has committed to it, if one has.
+    pub async fn look(&self) -> Result<(Option<Table>, Option<Committed>)> {
+        let table = self.lake.look(&self.table).await?;
+        let committed = table.as_ref().and_then(|table| table.committed(&self.operation));
+        Ok((table, committed))
     }
 
     /// Gives the outcome of an attempt's work before its commit; if it failed, its lanes end and its files go.

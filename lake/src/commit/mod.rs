@@ -3,6 +3,7 @@ mod carried;
 mod check;
 mod cursor;
 mod engine;
+mod seen;
 mod snapshot;
 mod strays;
 mod summary;

@@ -36,7 +36,7 @@ async fn rows_are_appended_and_replaced() {
     assert_eq!(table.metadata().snapshots().len(), 3);
     assert!(table.metadata().location().starts_with("file:///"));
     assert_eq!(f.lake.namespaces().await.expect("namespaces"), [("raw".to_owned(), 1)]);
-    let found = f.lake.committed(&name("raw.t"), "one").await.expect("look").expect("found");
+    let found = f.lake.table(&name("raw.t")).await.expect("table").committed("one").expect("found");
     assert_eq!((total(&found), found.already), ("10", true));
 }
 
@@ -124,7 +124,10 @@ async fn a_cursor_moves_only_from_where_it_was_read() {
     let f = Fixture::sqlite().await;
     let rows = rows(0..10);
     let at = |value: &str| Cursor { column: "id".into(), value: value.into() };
-    let cursors = async || f.lake.cursors(&name("raw.t")).await.expect("cursors").0;
+    let cursors = async || {
+        let table = f.lake.look(&name("raw.t")).await.expect("look");
+        table.map(|table| table.cursors().expect("cursors")).unwrap_or_default()
+    };
     let step = async |operation: &str, from: Option<&str>, to: &str| {
         let target = f.lake.prepare(spec("raw.t", &rows)).await.expect("prepare");
         let seen = cursors().await.remove("db#t").map(|cursor| cursor.value);

@@ -39,8 +39,6 @@ impl Pinned {
 /// What is known before anything is written.
 pub(super) struct Begun {
     pub source: Pinned,
-    /// The destination as it is, if it is there.
-    pub before: Option<Table>,
     pub step: Option<CursorMove>,
     /// The files to be carried as they are, and the rows that they hold.
     pub carry: Option<(Arc<Carry>, u64)>,
@@ -58,7 +56,8 @@ fn column_of(field: &arrow_schema::Field) -> Column {
 impl Migration<'_> {
     /// What would be done.
     pub async fn dry_run(&self) -> Result<Value> {
-        let Begun { source, target, mut evidence, .. } = self.begin().await?;
+        let (before, _) = self.publisher.look().await?;
+        let Begun { source, target, mut evidence, .. } = self.begin(before.as_ref()).await?;
         let report = evidence.begun();
         let files = source.table.data_files_since(source.at, source.since).await?;
         let rows = match &source.changes {
@@ -74,13 +73,12 @@ impl Migration<'_> {
         }))
     }
 
-    /// Pins the source and fits it to the destination; nothing is written yet.
-    pub async fn begin(&self) -> Result<Begun> {
+    /// Pins the source and fits it to the destination, which is there already or is to be made; nothing is written yet.
+    pub async fn begin(&self, before: Option<&Table>) -> Result<Begun> {
         self.ctx.progress.phase("planning");
         let mut source = self.ctx.stop.or(self.pin()).await?;
-        let before = self.destination().await?;
-        self.check(&source, before.as_ref())?;
-        let step = self.step(&source).await?;
+        self.check(&source, before)?;
+        let step = self.step(&source, before)?;
         let manner = &self.request.manner;
         if manner.mode == MigrateMode::Incremental {
             source.since = step.from.as_ref().and_then(|from| from.value.parse().ok());
@@ -112,8 +110,8 @@ impl Migration<'_> {
             Some(rows) => rows.schema.fields().iter().map(|field| column_of(field)).collect(),
             None => source.table.columns_at(source.at)?,
         };
-        let evidence = Evidence::new(self, &source, &columns, &target, model.as_ref(), before.as_ref());
-        Ok(Begun { source, before, step, carry, rows, target, evidence })
+        let evidence = Evidence::new(self, &source, &columns, &target, model.as_ref(), before);
+        Ok(Begun { source, step, carry, rows, target, evidence })
     }
 
     /// The source's rows as the request wants them changed.
@@ -131,15 +129,6 @@ impl Migration<'_> {
             None => table.snapshot_id(At::Current)?.map_or(At::Current, At::Snapshot),
         };
         Ok(Pinned { table, at, since: None, changes: None, files: 0, bytes: 0, rows: 0 })
-    }
-
-    /// The destination as it is, if it is there.
-    async fn destination(&self) -> Result<Option<Table>> {
-        match self.publisher.lake.table(&self.publisher.table).await.map_err(Error::from) {
-            Ok(table) => Ok(Some(table)),
-            Err(error) if matches!(error.code(), Code::TableNotFound | Code::NamespaceNotFound) => Ok(None),
-            Err(error) => Err(error),
-        }
     }
 
     fn check(&self, source: &Pinned, before: Option<&Table>) -> Result<()> {
@@ -174,11 +163,11 @@ impl Migration<'_> {
 
     /// How far the destination has been migrated from the source, and how far it is with this migration: kept with the rows,
     /// so that it moves exactly when they come.
-    async fn step(&self, source: &Pinned) -> Result<CursorMove> {
+    fn step(&self, source: &Pinned, before: Option<&Table>) -> Result<CursorMove> {
         let name = format!("iceberg:{}", source.table.metadata().uuid());
-        let (mut cursors, has_rows) = self.publisher.lake.cursors(&self.publisher.table).await?;
-        let from = cursors.remove(&name);
-        if from.is_none() && has_rows && self.request.manner.mode == MigrateMode::Incremental {
+        let from = before.map(Table::cursors).transpose()?.and_then(|mut cursors| cursors.remove(&name));
+        if from.is_none() && before.is_some_and(Table::has_rows) && self.request.manner.mode == MigrateMode::Incremental
+        {
             let message = "the destination has rows, but none that are known to come from this source: migrate once with \
                            `mode` `overwrite`";
             return Err(Error::field("mode", Code::CursorUnknown, message));

@@ -63,11 +63,13 @@ impl<'a> Migration<'a> {
 
     /// Does it, or finds that an earlier attempt has done it, and gives the report.
     pub async fn run(&self) -> Result<Report> {
-        if let Some(committed) = self.publisher.committed().await? {
+        let (before, committed) = self.publisher.look().await?;
+        if let Some(committed) = committed {
             return self.recovered(&committed).await;
         }
         let mut watch = Stopwatch::start("planning");
-        let Begun { source, before, step, carry, mut rows, target, mut evidence } = self.begin().await?;
+        let begun = self.begin(before.as_ref()).await?;
+        let Begun { source, step, carry, mut rows, target, mut evidence } = begun;
         let (mut lanes, mut copying, mut hashing) = (Lanes::new(), Tasks::new(), Tasks::new());
         let work = async {
             watch.next("copying", None);
