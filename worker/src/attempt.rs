@@ -168,7 +168,7 @@ fn log_end(
         Some((Finished::Recorded, Outcome::Retry { delay_ms, .. })) => {
             warn!(job_id = %id, kind, attempt, seconds, code, error, cause, delay_ms, "attempt failed, another follows");
         }
-        Some((Finished::Recorded, Outcome::HandBack { delay_ms })) => {
+        Some((Finished::Recorded, Outcome::HandBack { delay_ms, .. })) => {
             info!(job_id = %id, kind, attempt, seconds, code, delay_ms, "job handed back");
         }
         Some((Finished::Recorded, Outcome::Cancelled)) => info!(job_id = %id, kind, attempt, seconds, "job cancelled"),

@@ -8,6 +8,9 @@ use icehaul_jobs::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// So long a wait is told with its reason.
+const LONG: Duration = Duration::from_secs(10);
+
 /// The wait before the next attempt: exponential with full jitter, so that jobs which failed together do not come back
 /// together.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -59,7 +62,9 @@ pub fn outcome(ended: &Ended<'_>, backoff: &Backoff, random: f64) -> Option<Outc
         AfterFailure::Nothing => return None,
         AfterFailure::Cancel => Outcome::Cancelled,
         AfterFailure::HandBack(time) => {
-            Outcome::HandBack { delay_ms: time.map_or_else(|| backoff.delay_ms(1, random), millis) }
+            // Why it waits, where a person could wonder.
+            let reason = time.filter(|time| *time >= LONG).map(|_| of(error, ended));
+            Outcome::HandBack { reason, delay_ms: time.map_or_else(|| backoff.delay_ms(1, random), millis) }
         }
         AfterFailure::Retry => {
             Outcome::Retry { error: of(error, ended), delay_ms: backoff.delay_ms(ended.attempt, random) }
@@ -90,7 +95,12 @@ mod tests {
             Some(Outcome::Succeeded(value)) => format!("succeeded {value}"),
             Some(Outcome::Retry { error, delay_ms }) => format!("retry {} in {delay_ms}", error.code.as_str()),
             Some(Outcome::Failed(error)) => format!("failed {} at {}", error.code.as_str(), error.attempt),
-            Some(Outcome::HandBack { delay_ms }) => format!("hand back for {delay_ms}"),
+            Some(Outcome::HandBack { reason, delay_ms }) => {
+                format!(
+                    "hand back for {delay_ms}{}",
+                    reason.map_or(String::new(), |reason| format!(" {}", reason.code.as_str()))
+                )
+            }
             Some(Outcome::Cancelled) => "cancelled".into(),
         }
     }
@@ -99,8 +109,10 @@ mod tests {
     fn the_table() {
         use StopReason::*;
         let error = |code| Err(Error::new(code, "why"));
-        let snooze =
-            || Err(Error::new(Code::SourceUnreachable, "busy").with_retry(Retry::Snooze(Duration::from_secs(2))));
+        let snooze = |seconds| {
+            let retry = Retry::Snooze(Duration::from_secs(seconds));
+            Err(Error::new(Code::SourceUnreachable, "busy").with_retry(retry))
+        };
         for (result, stop, attempt, expected) in [
             (Ok(1.into()), None, 1, "succeeded 1"),
             (Ok(1.into()), Some(Cancelled), 1, "succeeded 1"),
@@ -119,7 +131,8 @@ mod tests {
             (error(Code::SourceInterrupted), Some(Cancelled), 1, "cancelled"),
             (error(Code::LeaseLost), Some(LeaseLost), 1, "nothing"),
             (error(Code::LeaseLost), None, 3, "hand back for 1000"),
-            (snooze(), None, 3, "hand back for 2000"),
+            (snooze(2), None, 3, "hand back for 2000"),
+            (snooze(60), None, 3, "hand back for 60000 source_unreachable"),
         ] {
             let case = format!("{result:?} {stop:?} {attempt}");
             assert_eq!(told(result, stop, attempt), expected, "{case}");

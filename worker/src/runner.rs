@@ -152,7 +152,7 @@ impl Fetcher {
 
 /// Hands a job back that was claimed but will not be started here.
 async fn give_back(desk: &Desk, order: &Order) {
-    desk.tell(&order.held, &Outcome::HandBack { delay_ms: 0 }).await;
+    desk.tell(&order.held, &Outcome::HandBack { reason: None, delay_ms: 0 }).await;
     desk.held.remove(&order.held);
 }
 

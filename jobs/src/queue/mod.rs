@@ -314,6 +314,8 @@ pub enum Outcome {
     Failed(JobError),
     /// Handed back without spending the attempt; to be claimed again after this many milliseconds.
     HandBack {
+        /// What it waits for, if that is worth to be told.
+        reason: Option<JobError>,
         /// The wait.
         delay_ms: u64,
     },

@@ -231,7 +231,9 @@ impl Queue {
             Outcome::Succeeded(result) => ("succeeded", result.to_string(), 0),
             Outcome::Retry { error, delay_ms } => ("retry", json!(error).to_string(), *delay_ms),
             Outcome::Failed(error) => ("failed", json!(error).to_string(), 0),
-            Outcome::HandBack { delay_ms } => ("hand_back", String::new(), *delay_ms),
+            Outcome::HandBack { reason, delay_ms } => {
+                ("hand_back", reason.as_ref().map_or_else(String::new, |reason| json!(reason).to_string()), *delay_ms)
+            }
             Outcome::Cancelled => ("cancelled", String::new(), 0),
         };
         let mut call = self.call(&script::FINISH);

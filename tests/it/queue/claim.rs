@@ -102,7 +102,9 @@ async fn a_silent_worker_loses_its_job_and_its_late_words_are_void() {
     let beat = |epoch| [Beat { id, epoch, progress: None }];
     assert_eq!(bed.queue.heartbeat("w", 1, &beat(lost.epoch)).await.expect("beat"), [Lease::Lost]);
     assert!(!bed.queue.confirm(id, lost.epoch).await.expect("confirm"));
-    for outcome in [Outcome::Succeeded(json!(1)), Outcome::Failed(failure(1)), Outcome::HandBack { delay_ms: 0 }] {
+    for outcome in
+        [Outcome::Succeeded(json!(1)), Outcome::Failed(failure(1)), Outcome::HandBack { reason: None, delay_ms: 0 }]
+    {
         assert_eq!(bed.queue.finish(id, lost.epoch, &outcome).await.expect("finish"), Finished::Fenced);
     }
     assert!(bed.queue.confirm(id, taken.epoch).await.expect("confirm"));

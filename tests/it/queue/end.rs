@@ -58,7 +58,7 @@ async fn a_hand_back_spends_no_attempt() {
     for delay_ms in [0, 60_000, 0] {
         let job = bed.claim_one().await;
         assert_eq!(job.attempt, 1);
-        let outcome = Outcome::HandBack { delay_ms };
+        let outcome = Outcome::HandBack { reason: None, delay_ms };
         for _ in 0..2 {
             assert_eq!(bed.queue.finish(id, job.epoch, &outcome).await.expect("finish"), Finished::Recorded);
         }
@@ -89,7 +89,7 @@ async fn a_running_job_is_asked_to_stop_and_what_has_not_succeeded_is_cancelled(
     let bed = bed().await;
     let outcomes = [
         (Outcome::Retry { error: failure(1), delay_ms: 1 }, Status::Cancelled),
-        (Outcome::HandBack { delay_ms: 0 }, Status::Cancelled),
+        (Outcome::HandBack { reason: None, delay_ms: 0 }, Status::Cancelled),
         (Outcome::Failed(failure(1)), Status::Cancelled),
         (Outcome::Cancelled, Status::Cancelled),
         (Outcome::Succeeded(json!({})), Status::Succeeded),

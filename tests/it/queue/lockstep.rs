@@ -86,8 +86,8 @@ impl Model {
                     Event::Succeed => Outcome::Succeeded(json!({})),
                     Event::Retry => Outcome::Retry { error: failure(self.attempt), delay_ms: 3_600_000 },
                     Event::Fail => Outcome::Failed(failure(self.attempt)),
-                    Event::HandBack => Outcome::HandBack { delay_ms: 0 },
-                    _ => Outcome::HandBack { delay_ms: 3_600_000 },
+                    Event::HandBack => Outcome::HandBack { reason: None, delay_ms: 0 },
+                    _ => Outcome::HandBack { reason: None, delay_ms: 3_600_000 },
                 };
                 assert_eq!(bed.queue.finish(id, lease.epoch, &outcome).await.expect("finish"), Finished::Recorded);
                 if self.status == Status::Running && matches!(seen, Event::HandBack | Event::Snooze) {

@@ -134,6 +134,7 @@ async fn a_job_whose_site_wants_hours_comes_again_and_blocks_no_worker() {
     let wait = (next - chrono::Utc::now()).num_seconds();
     assert!((3500..=3600).contains(&wait), "{job:#}");
     assert_eq!(job["attempt"], 0, "no attempt is spent: {job:#}");
+    assert_eq!((&job["error"]["code"], &job["error"]["retryable"]), (&json!("http_429"), &json!(true)), "{job:#}");
     assert_eq!(cluster.pages().len(), 1);
     let (status, _) = cluster.icehaul.post(&format!("/jobs/{id}/cancel"), &json!({})).await;
     assert_eq!(status, StatusCode::ACCEPTED);

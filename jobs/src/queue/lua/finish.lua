@@ -1,4 +1,4 @@
--- Ends an attempt. ARGV: id, epoch, outcome (succeeded, failed, cancelled, retry, hand_back), result or error (JSON or ''), wait (ms),
+-- Ends an attempt. ARGV: id, epoch, outcome (succeeded, failed, cancelled, retry, hand_back), result, error or what it waits for (JSON or ''), wait (ms),
 -- progress (JSON or '').
 -- Gives 1, or 0 if the lease is not the caller's any more.
 local job, outcome, value, wait = read(ARGV[1]), ARGV[3], ARGV[4], tonumber(ARGV[5])
@@ -15,7 +15,8 @@ if outcome == 'hand_back' then
   job.attempt = job.attempt - 1
   redis.call('HSET', key(job.id), 'attempt', job.attempt)
   if wait > 0 then
-    move(job, 'retrying', ',"next":' .. now + wait)
+    if value ~= '' then redis.call('HSET', key(job.id), 'error', value) end
+    move(job, 'retrying', ',"next":' .. now + wait .. (value ~= '' and ',"error":' .. value or ''))
     delay(job, now + wait)
   else
     move(job, 'queued')
