@@ -21,6 +21,8 @@ const MISSING: [&str; 14] =
 pub struct Survey {
     units: Vec<String>,
     locale: Option<Locale>,
+    /// Cells that are no numbers say nothing of the others.
+    forgives: bool,
     values: usize,
     missing: usize,
     /// Whether all values are numbers, by locale, in the order of [`Locale::ALL`].
@@ -88,13 +90,14 @@ enum Way {
 impl Survey {
     /// Begins with no cell seen. Without a locale numbers are read as in English, and what could be another's is told.
     #[must_use]
-    pub fn new(locale: Option<Locale>, units: &[String]) -> Self {
+    pub fn new(locale: Option<Locale>, units: &[String], forgives: bool) -> Self {
         let mut units = units.to_vec();
         // `km` before `m`.
         units.sort_by_key(|unit| std::cmp::Reverse(unit.len()));
         Self {
             units,
             locale,
+            forgives,
             values: 0,
             missing: 0,
             numbers: [true; 4],
@@ -117,10 +120,15 @@ impl Survey {
                 self.missing += 1;
                 continue;
             }
-            self.values += 1;
-            self.filled.observe(cell.as_bytes());
             let own = self.locale.unwrap_or_default();
             let stripped = Stripped::of(cell, &self.units);
+            self.scratch.clear();
+            let is_number = |digits: &Stripped<'_, '_>| digits.read(own, &mut self.scratch).is_some();
+            if self.forgives && !stripped.as_ref().is_some_and(is_number) {
+                continue;
+            }
+            self.values += 1;
+            self.filled.observe(cell.as_bytes());
             for (locale, holds) in Locale::ALL.into_iter().zip(&mut self.numbers) {
                 // Other locales matter only for what is told when this one fails.
                 let matters = *holds && (locale == own || self.locale.is_none());
@@ -295,7 +303,7 @@ impl Cleaning {
 #[cfg(test)]
 pub(super) fn clean(columns: &mut [super::Column], locale: Option<Locale>, units: &[String], notes: &mut Vec<Note>) {
     for column in columns {
-        let mut survey = Survey::new(locale, units);
+        let mut survey = Survey::new(locale, units, false);
         survey.see(&column.cells);
         let (cleaning, note) = survey.decide(&column.name);
         column.cells = cleaning.apply(&column.cells);
@@ -399,7 +407,7 @@ mod tests {
 
     #[test]
     fn a_survey_spans_pages() {
-        let mut survey = Survey::new(None, &[]);
+        let mut survey = Survey::new(None, &[], false);
         survey.see(&StringArray::from(vec!["1,000"]));
         survey.see(&StringArray::from(vec![Some("$2"), None, Some("-")]));
         let (cleaning, note) = survey.decide("price");

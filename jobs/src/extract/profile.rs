@@ -53,13 +53,13 @@ enum Making {
 }
 
 impl Profile {
-    /// Begins with no cell seen.
+    /// Begins with no cell seen. Of a column whose type is given, cells without that type say nothing of the others.
     #[must_use]
-    pub fn new(wish: &Extraction) -> Self {
+    pub fn new(wish: &Extraction, is_given: bool) -> Self {
         Self {
             infer: wish.infer_types,
             sorts: Sorts::NONE,
-            survey: Survey::new(wish.locale, &wish.units),
+            survey: Survey::new(wish.locale, &wish.units, is_given),
             told: Guess::default(),
             shape: None,
         }
@@ -164,23 +164,32 @@ fn text(name: &str, notes: Vec<Note>) -> Decision {
 }
 
 impl Decision {
-    /// Makes values of the cells of one page.
+    /// Makes values of the cells of one page. A cell that does not have the type, which only a given type leads to, becomes
+    /// NULL with `or_null`; gives also how many did.
     ///
     /// # Errors
-    /// The row of the first cell that does not have the type, which only a given type leads to.
-    pub fn make(&self, cells: &StringArray) -> Result<ArrayRef, usize> {
+    /// The row of the first such cell, without `or_null`.
+    pub fn make(&self, cells: &StringArray, or_null: bool) -> Result<(ArrayRef, usize), usize> {
         let (cleaning, kind) = match &self.making {
-            Making::Nothing => return Ok(new_null_array(self.field.data_type(), cells.len())),
-            Making::Nested => return nested(self.field.data_type(), cells).ok_or(0),
+            Making::Nothing => return Ok((new_null_array(self.field.data_type(), cells.len()), 0)),
+            Making::Nested => return nested(self.field.data_type(), cells).map(|array| (array, 0)).ok_or(0),
             Making::Typed(cleaning, kind) => (cleaning, *kind),
         };
         let cells = cleaning.apply(cells);
         if kind == Kind::String {
-            return Ok(Arc::new(cells));
+            return Ok((Arc::new(cells), 0));
         }
         let mut column = infer::Column::new(kind, cells.len());
-        column.extend(cells.iter().map(|cell| cell.map(str::as_bytes)))?;
-        column.finish().map_err(|_| 0)
+        let mut rest = cells.iter().map(|cell| cell.map(str::as_bytes));
+        let mut bad = 0;
+        while let Err(row) = column.extend(rest.by_ref()) {
+            if !or_null {
+                return Err(row);
+            }
+            column.extend(std::iter::once(None))?;
+            bad += 1;
+        }
+        column.finish().map(|array| (array, bad)).map_err(|_| 0)
     }
 }
 
@@ -203,7 +212,7 @@ mod tests {
     use super::*;
 
     fn decide(pages: &[(&[&str], Sorts)], wanted: Wanted<'_>) -> (Kind, String, Result<usize, usize>) {
-        let mut profile = Profile::new(&Extraction::default());
+        let mut profile = Profile::new(&Extraction::default(), wanted.given.is_some());
         let column = |(cells, sorts): &(&[&str], Sorts)| Column {
             sorts: *sorts,
             ..Column::free("c".into(), cells.iter().map(|cell| Some(*cell).filter(|c| !c.is_empty())).collect())
@@ -212,7 +221,7 @@ mod tests {
         pages.iter().for_each(|page| profile.see(page));
         let decision = profile.decide("c", wanted);
         let made = pages.iter().map(|page| {
-            let array = decision.make(&page.cells)?;
+            let (array, _) = decision.make(&page.cells, false)?;
             assert_eq!(array.data_type(), decision.field.data_type());
             Ok(array.len() - array.null_count())
         });
@@ -254,6 +263,7 @@ mod tests {
         assert_eq!(decide(cells, given(Kind::Int)), (Kind::Int, String::new(), Ok(1)));
         assert_eq!(decide(cells, given(Kind::String)), (Kind::String, String::new(), Ok(2)));
         assert_eq!(decide(&[(&["1", "x"], Sorts::FREE)], given(Kind::Int)).2, Err(1));
+        assert_eq!(decide(&[(&["1,234", "x"], Sorts::FREE)], given(Kind::Int)).2, Err(1), "the thousands sign is none");
         assert_eq!(decide(&[(&["1.5"], Sorts::NUMBER)], given(Kind::Double)).0, Kind::Double);
         for (kind, found) in [(Kind::Long, Kind::Long), (Kind::String, Kind::String), (Kind::Date, Kind::Int)] {
             let field = kind.field("c");
@@ -268,7 +278,7 @@ mod tests {
 
     #[test]
     fn nested_values_become_lists_and_structs() {
-        let mut profile = Profile::new(&Extraction::default());
+        let mut profile = Profile::new(&Extraction::default(), false);
         let pages = [r#"{"a": 1, "b": ["x"]}"#, r#"{"b": [], "c": {"d": 1.5, "e": {}}, "a": null}"#];
         let mut columns = Vec::new();
         for page in pages {
@@ -284,7 +294,7 @@ mod tests {
         let decision = profile.decide("c", Wanted::default());
         let expected = "Struct(\"a\": Int32, \"b\": List(Utf8, field: 'element'), \"c\": Struct(\"d\": Decimal128(2, 1), \"e\": Utf8))";
         assert_eq!(decision.field.data_type().to_string(), expected);
-        let array = decision.make(&columns[1].cells).expect("structs");
+        let (array, _) = decision.make(&columns[1].cells, false).expect("structs");
         let shown = arrow_cast::display::array_value_to_string(&array, 0).expect("shown");
         assert_eq!(shown, "{a: , b: [], c: {d: 1.5, e: {}}}");
         assert!(array.is_null(1));

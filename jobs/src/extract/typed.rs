@@ -18,10 +18,10 @@ pub fn typed(columns: Vec<Column>, wish: &Extraction, notes: &mut Vec<Note>) -> 
     let mut fields = Vec::with_capacity(columns.len());
     let mut arrays = Vec::with_capacity(columns.len());
     for column in columns {
-        let mut profile = Profile::new(wish);
+        let mut profile = Profile::new(wish, false);
         profile.see(&column);
         let decision = profile.decide(&column.name, Wanted::default());
-        arrays.push(decision.make(&column.cells).map_err(|_| broken())?);
+        arrays.push(decision.make(&column.cells, false).map_err(|_| broken())?.0);
         fields.push(decision.field);
         notes.extend(decision.notes);
     }

@@ -145,6 +145,35 @@ async fn the_schema_of_the_request_wins() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn values_that_do_not_fit_become_null_where_that_is_wished() {
+    let kept = [vec![], vec![("ICEHAUL_LIMITS__MAX_KEPT_BYTES", "1".to_owned())]];
+    for env in kept {
+        let (service, shelf) = (Service::with(&env).await, Shelf::new().await);
+        let page = |n: u32, next: &str, cells: [&str; 2]| {
+            let rows = cells.map(|cell| format!("<tr><td>{n}<td>{cell}"));
+            shelf.html(&format!("/{n}"), &format!("<table><tr><th>id<th>People{}</table>{next}", rows.concat()))
+        };
+        let url = page(1, "<a rel=next href=/2>", ["1,234", "unknown"]);
+        page(2, "", ["5,678[1]", "n/a"]);
+        let pagination = json!({"style": "next_selector", "path": "a[rel=next]@href"});
+        let fields = json!({"schema": {"people": "int"}, "pagination": pagination});
+        let (code, message) = service.failure("/scrape", &url, fields.clone()).await;
+        assert_eq!(code, "type_mismatch");
+        assert!(message.starts_with("page 1, row 2: `unknown` in the column `People`"), "{message}");
+        let mut fields = fields;
+        fields["on_bad_value"] = "null".into();
+        let result = service.scrape(&url, "forgiving", fields.clone()).await;
+        assert_eq!(result["bad_values"], json!({"People": 1}), "{result:#}");
+        assert!(service.spooled("forgiving").is_empty());
+        let rows = service.icehaul.rows("select id, \"People\" from web.forgiving order by 1, 2").await;
+        assert_eq!(rows, [json!([1, 1234]), json!([1, null]), json!([2, 5678]), json!([2, null])]);
+        fields["schema"] = Value::Null;
+        let refused = service.refusal("/scrape", &request(&url, "t", fields)).await;
+        assert_eq!(refused, [("on_bad_value".to_owned(), "conflicting_fields".to_owned())]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn scripts_in_cells_are_text() {
     let (service, shelf) = (Service::new().await, Shelf::new().await);
     let cell = "&lt;script&gt;alert(1)&lt;/script&gt;=cmd|' /C calc'!A0";

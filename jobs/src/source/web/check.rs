@@ -2,7 +2,7 @@
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use url::Url;
 
-use super::{super::Names, Api, Content, Crawl, Page, Partial, Render};
+use super::{super::Names, Api, Content, Crawl, OnBadValue, Page, Partial, Render};
 use crate::{
     Code, FieldError,
     crawl::egress::Egress,
@@ -27,6 +27,9 @@ fn common(crawl: &Crawl) -> Vec<FieldError> {
     wrong.extend(crawl.pagination.iter().flat_map(crate::crawl::pages::Pagination::check));
     if crawl.partial == Partial::Keep && crawl.pagination.is_none() {
         wrong.push(fault("partial", Code::ConflictingFields, "`keep` goes with `pagination` only"));
+    }
+    if crawl.on_bad_value == OnBadValue::Null && crawl.schema.is_none() {
+        wrong.push(fault("on_bad_value", Code::ConflictingFields, "`null` goes with `schema` only"));
     }
     for (column, kind) in crawl.schema.iter().flatten() {
         if kind.parse::<Kind>().is_err() {

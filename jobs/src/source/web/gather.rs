@@ -171,7 +171,7 @@ impl Columns {
             let next = self.all.len();
             let place = *self.places.entry(column.name.to_lowercase()).or_insert(next);
             if place == next {
-                let profile = Profile::new(&order.crawl.extraction);
+                let profile = Profile::new(&order.crawl.extraction, order.given(&column.name).is_some());
                 self.all.push(OneColumn { name: column.name.clone(), profile, pages: 0 });
             }
             if let Some(known) = self.all.get_mut(place) {

@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use self::order::Order;
-pub use self::request::{Content, Crawl, Nested, OnEmpty, Partial, Render, Scalar, Since};
+pub use self::request::{Content, Crawl, Nested, OnBadValue, OnEmpty, Partial, Render, Scalar, Since};
 use super::{Names, Place, Plan, Source, Split, Wish};
 use crate::{Batches, Ctx, FieldError, Result, Secret, crawl::browser::Rendering};
 

@@ -130,6 +130,12 @@ impl Order {
         if wanted { pagination.address(&self.first, number) } else { None }
     }
 
+    /// The type that the request gives a column, whose name may be in other letters.
+    pub(super) fn given(&self, column: &str) -> Option<Kind> {
+        let column = column.to_lowercase();
+        self.kinds.iter().find(|(name, _)| name.to_lowercase() == column).map(|(_, kind)| *kind)
+    }
+
     pub(super) fn nests(&self) -> bool {
         self.crawl.nested == Nested::Struct
     }

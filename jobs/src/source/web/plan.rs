@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     super::{Plan, Split, TypeNote, Wish},
-    Partial,
+    OnBadValue, Partial,
     check::NOT_INCREMENTAL,
     crawl::{Crawled, Missing, Rows, crawl},
     gather::{Gathered, Seen},
@@ -90,13 +90,17 @@ pub(super) async fn plan(ctx: &Ctx, order: Order, wish: &Wish) -> Result<Plan> {
         spool,
         cursor: wish.cursor.clone(),
     };
+    let held = Arc::new(held);
+    if order.crawl.on_bad_value == OnBadValue::Null {
+        told.insert("bad_values".into(), json!(held.bad_values().await?));
+    }
     Ok(Plan {
         schema: schema.clone(),
         splits: ranges.iter().enumerate().map(|(index, range)| Split { index, part: json!(range) }).collect(),
         rows_estimate: Some(rows as u64),
         cursor: cursor_value,
         type_notes: columns.iter().map(|note| type_note(note, &schema)).collect(),
-        hold: Some(Box::new(Arc::new(held))),
+        hold: Some(Box::new(held)),
         summary: Last::new(&order, content, validators).entry(),
         told,
         ..empty(&order)
@@ -157,12 +161,11 @@ fn decide(order: &Order, gathered: &Gathered, wish: &Wish) -> Result<Vec<Decisio
             return missing(name, "cursor", Code::CursorColumnMissing);
         }
     }
-    let given: BTreeMap<String, Kind> = order.kinds.iter().map(|(name, kind)| (name.to_lowercase(), *kind)).collect();
     let count = gathered.pages.len();
     let decision = |column: &super::gather::OneColumn| {
         let named = |table: &Arc<Schema>| table.fields().iter().find(|f| f.name() == &column.name).cloned();
         let table = wish.table.as_ref().and_then(named);
-        let given = given.get(&column.name.to_lowercase()).copied();
+        let given = order.given(&column.name);
         let mut decision = column.profile.decide(&column.name, Wanted { given, table: table.as_deref() });
         if column.pages < count {
             let text = format!("NULL in the rows of the {} of {count} pages that lack it", count - column.pages);

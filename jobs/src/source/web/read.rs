@@ -1,15 +1,15 @@
 //! Runs of pages as batches: from memory, or read again from the spool.
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow_array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, StringArray, new_null_array};
 use arrow_schema::SchemaRef;
-use arrow_select::filter::filter_record_batch;
+use arrow_select::filter::{filter, filter_record_batch};
 use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
 use super::{
     super::{CursorWish, Plan, Split},
-    fetch,
+    OnBadValue, fetch,
     gather::Seen,
     newest::beyond,
     order::Order,
@@ -85,8 +85,11 @@ async fn run(held: &Arc<Held>, range: Range) -> Result<(Vec<Rows>, usize)> {
         }
         Ok(made)
     });
-    let made = making.await.map_err(|e| Error::new(Code::Internal, "the reading of pages panicked").caused_by(e))?;
-    made.map(|made| (made, end))
+    making.await.map_err(panicked)?.map(|made| (made, end))
+}
+
+fn panicked(error: tokio::task::JoinError) -> Error {
+    Error::new(Code::Internal, "the reading of pages panicked").caused_by(error)
 }
 
 impl Held {
@@ -106,10 +109,7 @@ impl Held {
         let options = RecordBatchOptions::new().with_row_count(Some(page.rows));
         let broken = |e| Error::new(Code::Internal, "the columns of a page do not make a batch").caused_by(e);
         let mut batch = RecordBatch::try_new_with_options(self.schema.clone(), arrays, &options).map_err(broken)?;
-        if let Some(cursor) = &self.cursor
-            && let Some(column) = find(columns, &cursor.column)
-        {
-            let mask = beyond(&column.cells, cursor.after.as_deref(), cursor.nulls);
+        if let Some(mask) = self.mask(columns) {
             batch = filter_record_batch(&batch, &mask).map_err(broken)?;
         }
         let lineage = marks(page);
@@ -121,11 +121,48 @@ impl Held {
         Ok(starts.map(slice).collect())
     }
 
+    /// Which rows of a page are new, if only those are wanted.
+    fn mask(&self, columns: &[Column]) -> Option<BooleanArray> {
+        let cursor = self.cursor.as_ref()?;
+        let column = find(columns, &cursor.column)?;
+        Some(beyond(&column.cells, cursor.after.as_deref(), cursor.nulls))
+    }
+
+    /// How many values of all pages become NULL because they do not fit, by column.
+    ///
+    /// # Errors
+    /// Those of the spool.
+    pub(super) async fn bad_values(self: &Arc<Self>) -> Result<BTreeMap<String, usize>> {
+        let mut bad = BTreeMap::new();
+        for n in 0..self.pages.len() {
+            let (held, columns) = (self.clone(), self.columns(n).await?);
+            let counting = tokio::task::spawn_blocking(move || held.bad_on_page(&columns));
+            for (name, count) in counting.await.map_err(panicked)? {
+                *bad.entry(name).or_default() += count;
+            }
+        }
+        Ok(bad)
+    }
+
+    fn bad_on_page(&self, columns: &[Column]) -> Vec<(String, usize)> {
+        let mask = self.mask(columns);
+        let given = self.decisions.iter().filter(|decision| self.order.given(decision.field.name()).is_some());
+        let count = |decision: &Decision| {
+            let cells = &find(columns, decision.field.name())?.cells;
+            let kept = mask.as_ref().and_then(|mask| filter(cells, mask).ok());
+            let cells = kept.as_deref().and_then(|kept| kept.as_any().downcast_ref::<StringArray>()).unwrap_or(cells);
+            let (_, bad) = decision.make(cells, true).ok()?;
+            Some((decision.field.name().clone(), bad)).filter(|(_, bad)| *bad > 0)
+        };
+        given.filter_map(count).collect()
+    }
+
     fn array(&self, decision: &Decision, columns: &[Column], page: &Seen) -> Result<ArrayRef> {
         let Some(column) = find(columns, decision.field.name()) else {
             return Ok(new_null_array(decision.field.data_type(), page.rows));
         };
-        decision.make(&column.cells).map_err(|row| {
+        let or_null = self.order.crawl.on_bad_value == OnBadValue::Null;
+        decision.make(&column.cells, or_null).map(|(array, _)| array).map_err(|row| {
             let value: String = column.cells.iter().nth(row).flatten().unwrap_or_default().chars().take(80).collect();
             let name = decision.field.name();
             let message = format!(

@@ -25,10 +25,13 @@ pub struct Crawl {
     #[serde(flatten)]
     pub manners: Manners,
     /// Types of columns, instead of those that follow from the values: boolean, int, long, decimal(p, s), float, double,
-    /// date, time, timestamp, timestamptz, uuid or string. A value that does not fit fails the job.
+    /// date, time, timestamp, timestamptz, uuid or string.
     #[schemars(example = example_schema())]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<BTreeMap<String, String>>,
+    /// What to do with a value that does not fit the type that `schema` gives.
+    #[serde(default, skip_serializing_if = "OnBadValue::is_default")]
+    pub on_bad_value: OnBadValue,
     /// What becomes of arrays and objects in JSON, and of nested elements in XML.
     #[serde(default)]
     pub nested: Nested,
@@ -85,6 +88,23 @@ pub enum OnEmpty {
     Fail,
     /// The job succeeds without a row.
     Ok,
+}
+
+/// What to do with a value that does not fit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnBadValue {
+    /// The job fails, and names the page, the row, the column and the value.
+    #[default]
+    Fail,
+    /// It becomes NULL; the result's `bad_values` says how many did, by column.
+    Null,
+}
+
+impl OnBadValue {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What to do with the pages before one that cannot be had.

@@ -56,7 +56,7 @@ impl Column {
     /// Appends cells; `None` is NULL.
     ///
     /// # Errors
-    /// The place of the first cell that does not have the type; the column is then of no more use.
+    /// The place of the first cell that does not have the type: those before it are appended, and it is not.
     pub fn extend<'a>(&mut self, cells: impl Iterator<Item = Option<&'a [u8]>>) -> Result<(), usize> {
         let nulls = &mut self.nulls;
         match (&mut self.values, self.kind) {
@@ -86,8 +86,9 @@ impl Column {
                 Some(())
             }),
             (Values::Text { bytes, ends }, _) => each(nulls, cells, |cell| {
-                bytes.extend_from_slice(cell.unwrap_or_default());
-                ends.push(i32::try_from(bytes.len()).ok()?);
+                let cell = cell.unwrap_or_default();
+                ends.push(i32::try_from(bytes.len() + cell.len()).ok()?);
+                bytes.extend_from_slice(cell);
                 Some(())
             }),
         }
