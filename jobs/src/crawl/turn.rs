@@ -35,6 +35,13 @@ pub struct Turn {
     _permit: OwnedSemaphorePermit,
 }
 
+impl Turn {
+    /// Whose turn it is: `name:port`.
+    pub(super) fn host(&self) -> &str {
+        &self.host.name
+    }
+}
+
 impl Drop for Turn {
     fn drop(&mut self) {
         let free = self.lease.take().filter(|lease| self.keep && lease.is_good() && !self.host.is_paused());

@@ -1,8 +1,11 @@
 //! Answers what a tab asks while it runs: may this be asked for, who are you, what about this dialog.
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{Mutex, mpsc},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -33,20 +36,23 @@ const LASTING: [&str; 3] = ["WebSocket", "EventSource", "Ping"];
 const FIRST: &str = "for (const name of ['RTCPeerConnection', 'webkitRTCPeerConnection', 'SharedWorker', 'WebTransport']) \
                      delete globalThis[name]; delete Navigator.prototype.serviceWorker;";
 
+/// The turn of the host whose page a tab shows.
+pub(super) type HeldTurn = Arc<Mutex<Option<Turn>>>;
+
 /// Looks after one tab.
 pub(super) struct Handler {
     pub pipe: Pipe,
     pub watch: Arc<Watch>,
     pub guard: Arc<Guard>,
     pub visits: Visits,
-    /// The page that is asked for: its host has had its turn.
+    /// The page that is asked for.
     pub first: Url,
     /// The tab's main frame.
     pub frame: String,
     /// Where the events of its parts come.
     pub place: mpsc::Sender<Event>,
-    /// The turns of other hosts that the page was led to; held until it is done.
-    pub turns: Mutex<Vec<(String, Turn)>>,
+    /// The turn of the host where the tab is.
+    pub turn: HeldTurn,
     /// The tab's end.
     pub end: CancellationToken,
 }
@@ -190,14 +196,13 @@ impl Handler {
         if documents > MOST_DOCUMENTS {
             return self.visits.egress().check_redirect(url, MOST_REDIRECTS);
         }
-        let host = host_of(url);
-        let is_known =
-            || self.turns.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|(held, _)| *held == host);
-        if host == host_of(&self.first) || is_known() {
+        let mut turn = self.turn.lock().await;
+        if turn.as_ref().is_some_and(|turn| turn.host() == host_of(url)) {
             return self.visits.permitted(url).await;
         }
-        let turn = self.visits.turn(url).await?;
-        self.turns.lock().unwrap_or_else(PoisonError::into_inner).push((host, turn));
+        // Given back first: two jobs whose pages lead to each other's hosts would wait for each other for ever.
+        *turn = None;
+        *turn = Some(self.visits.turn(url).await?);
         Ok(())
     }
 

@@ -14,7 +14,11 @@ mod steps;
 mod tab;
 mod watch;
 
-use std::{collections::HashMap, sync::Mutex, sync::PoisonError, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use chrono::Utc;
@@ -59,8 +63,9 @@ pub async fn render(ctx: &Ctx, visits: &Visits, url: &Url, rendering: &Rendering
         let (mut has_crashed, mut retries) = (false, Retries::default());
         loop {
             let browser = browsers.get().await?;
-            let turn = visits.turn(url).await?;
-            let (made, unwelcome) = match timeout(OPEN, Tab::open(browser.clone(), ctx, visits, url, max_bytes)).await {
+            let turn = Arc::new(tokio::sync::Mutex::new(Some(visits.turn(url).await?)));
+            let tab = Tab::open(browser.clone(), ctx, visits, url, turn.clone(), max_bytes);
+            let (made, unwelcome) = match timeout(OPEN, tab).await {
                 Ok(Ok(tab)) => (make(&tab, url, rendering, max_bytes).await, tab.watch.look().unwelcome.take()),
                 Ok(Err(fault)) => (Err(tab::fault(fault)), None),
                 Err(_) => {
@@ -69,7 +74,7 @@ pub async fn render(ctx: &Ctx, visits: &Visits, url: &Url, rendering: &Rendering
                     (Err(tab::fault(Fault::Gone)), None)
                 }
             };
-            drop(turn);
+            *turn.lock().await = None;
             match made {
                 Err(error) if let Some(answer) = unwelcome => {
                     match retries.after_status(answer.status, &headers(&answer.headers)) {

@@ -1,8 +1,5 @@
 //! A tab: a browser within the browser, with cookies, storage and a way out of its own, for one page.
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -10,7 +7,7 @@ use url::Url;
 
 use super::{
     guard::Guard,
-    handler::Handler,
+    handler::{Handler, HeldTurn},
     pipe::{Fault, Pipe},
     pool::Browser,
     watch::Watch,
@@ -57,6 +54,7 @@ impl Tab {
         ctx: &Ctx,
         visits: &Visits,
         first: &Url,
+        turn: HeldTurn,
         max_bytes: u64,
     ) -> Result<Self, Fault> {
         let patience = ctx.limits.connect_timeout();
@@ -91,7 +89,7 @@ impl Tab {
             first: bare,
             frame: frame.clone(),
             place,
-            turns: Mutex::default(),
+            turn,
             end: end.clone(),
         });
         tokio::spawn(end.clone().run_until_cancelled_owned(handler.run(events)));

@@ -17,6 +17,7 @@ use icehaul_jobs::{
     extract::{Document, Extraction, Limits, extract},
 };
 use serde_json::{Value, json};
+use url::Url;
 
 use super::{Stand, manners, text, url};
 
@@ -225,4 +226,28 @@ async fn slow_jobs_share_a_browser_and_end_with_their_attempt() {
     browsing.ctx.stop.set(icehaul_jobs::StopReason::Cancelled);
     let error = waiting.await.expect("no panic").expect_err("cancelled");
     assert_eq!(error.code(), Code::Cancelled);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_pages_that_lead_to_each_others_hosts_do_not_wait_for_each_other() {
+    let (one, two) = (Stand::new().await, icehaul_tests::site::Site::start().await);
+    let shown = json!({"render_seconds": 20, "wait_for": "#t tr"});
+    let rendering: Rendering = serde_json::from_value(shown).expect("a rendering");
+    let (home, away) = (&one.site, &two);
+    let led = |from: &icehaul_tests::site::Site, to: &icehaul_tests::site::Site| {
+        url(&from.url(&format!("/script/moved?to={}", to.url("/script/table"))))
+    };
+    let pages = async |first: Url| {
+        let ctx = one.worker_with(config(), None).await;
+        let visits = Visits::begin(&ctx, &manners(json!({})), &first).await.expect("visits");
+        let page = async |at: &Url| render(&ctx, &visits, at, &rendering, 1 << 20).await.expect("a page");
+        // Once the browser is there the others come as fast as pages do: both jobs often have their first turn at once.
+        page(&first.join("/script/table").expect("an address")).await;
+        for _ in 0..5 {
+            let page = page(&first).await;
+            assert_eq!(rows(&page), 3);
+            assert_ne!(page.url.port(), first.port());
+        }
+    };
+    futures::join!(pages(led(home, away)), pages(led(away, home)));
 }
