@@ -33,6 +33,11 @@ pub struct Attempt {
 pub trait Runner: Send + Sync + 'static {
     /// Runs one attempt. It should end soon after `stop` is set; it is dropped if it does not.
     fn run(&self, attempt: Attempt) -> BoxFuture<'static, Result<Value>>;
+
+    /// Whether there is a browser now for pages that scripts make.
+    fn has_browser(&self) -> bool {
+        false
+    }
 }
 
 impl<F> Runner for F

@@ -1,7 +1,9 @@
 //! The worker's signs of life. They have a thread, a runtime and a connection of their own: whatever the jobs do to
 //! theirs (a handler that blocks, a connection that is busy), the leases are renewed.
 use std::{
-    io, thread,
+    io,
+    sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -12,13 +14,14 @@ use icehaul_jobs::{
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::{held::HeldJobs, metrics::Metrics, quiet::Quiet};
+use crate::{Runner, held::HeldJobs, metrics::Metrics, quiet::Quiet};
 
 /// What the thread needs to know.
 pub(crate) struct Beats {
     pub queue: Queue,
     pub worker: String,
     pub slots: u32,
+    pub runner: Arc<dyn Runner>,
     pub held: HeldJobs,
     pub metrics: Metrics,
     /// Ends the thread.
@@ -61,7 +64,8 @@ impl Beats {
     async fn beat(&self, queue: &Queue, lease: Duration) -> icehaul_jobs::Result<()> {
         let jobs = self.held.all();
         let asked = Instant::now();
-        let answers = queue.heartbeat(&self.worker, self.slots, &HeldJobs::beats(&jobs)).await?;
+        let answers =
+            queue.heartbeat(&self.worker, self.slots, self.runner.has_browser(), &HeldJobs::beats(&jobs)).await?;
         for (held, answer) in jobs.iter().zip(answers) {
             match answer {
                 Lease::Held => held.renewed(asked, lease),

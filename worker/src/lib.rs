@@ -107,6 +107,7 @@ pub async fn run_with(
         queue: queue.clone(),
         worker: worker.clone(),
         slots: u32::try_from(config.slots).unwrap_or(u32::MAX),
+        runner: runner.clone(),
         held: held.clone(),
         metrics: metrics.clone(),
         end: end.clone(),
@@ -162,6 +163,10 @@ async fn sweep(queue: Queue) {
 struct Jobs(Arc<Setup>);
 
 impl Runner for Jobs {
+    fn has_browser(&self) -> bool {
+        self.0.sites.browsers().check().is_ok()
+    }
+
     fn run(&self, attempt: Attempt) -> BoxFuture<'static, Result<Value>> {
         let setup = self.0.clone();
         Box::pin(async move {

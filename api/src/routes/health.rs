@@ -75,6 +75,8 @@ struct Dependencies {
     redis: Dependency,
     /// How many workers were heard of lately; null if the queue does not say.
     workers: Option<usize>,
+    /// How many of them can have pages made by a browser (`"render": "browser"`).
+    browsers: Option<usize>,
     /// `catalog.<name>` for each configured catalog.
     #[serde(flatten)]
     catalogs: BTreeMap<String, Dependency>,
@@ -126,6 +128,7 @@ pub(crate) async fn health(State(state): State<AppState>) -> Response {
         }
         _ => {}
     }
+    let browsers = workers.as_ref().map(|workers| workers.iter().filter(|worker| worker.has_browser).count());
     let workers = workers.map(|workers| workers.len());
 
     let all = || catalogs.values().chain([&redis]);
@@ -143,7 +146,7 @@ pub(crate) async fn health(State(state): State<AppState>) -> Response {
         version: state.version,
         uptime_seconds: (state.started_at.elapsed().as_secs_f64() * 10.0).round() / 10.0,
         warnings,
-        dependencies: Dependencies { redis, workers, catalogs },
+        dependencies: Dependencies { redis, workers, browsers, catalogs },
         sources: Sources::of(&state),
     };
     (code, Json(health)).into_response()

@@ -233,6 +233,9 @@ pub struct WorkerInfo {
     pub id: String,
     /// How many jobs it runs at once.
     pub slots: u32,
+    /// Whether it can have pages made by a browser.
+    #[serde(default)]
+    pub has_browser: bool,
     /// The jobs that it runs.
     pub running: Vec<JobId>,
     /// When it was heard of last.

@@ -176,9 +176,9 @@ impl Queue {
     }
 
     /// Renews leases, writes progress, and makes the worker known.
-    pub async fn heartbeat(&self, worker: &str, slots: u32, beats: &[Beat]) -> Result<Vec<Lease>> {
+    pub async fn heartbeat(&self, worker: &str, slots: u32, has_browser: bool, beats: &[Beat]) -> Result<Vec<Lease>> {
         let running: Vec<JobId> = beats.iter().map(|beat| beat.id).collect();
-        let known = json!({"slots": slots, "running": running}).to_string();
+        let known = json!({"slots": slots, "has_browser": has_browser, "running": running}).to_string();
         let mut leases = Vec::with_capacity(beats.len());
         let mut rest = beats;
         loop {

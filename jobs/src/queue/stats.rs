@@ -12,6 +12,8 @@ use crate::{JobId, Result, Status};
 struct Known {
     at: i64,
     slots: u32,
+    #[serde(default)]
+    has_browser: bool,
     running: Vec<JobId>,
 }
 
@@ -73,7 +75,8 @@ impl Queue {
         let info = |(id, text): (String, String)| {
             let known: Known = serde_json::from_str(&text).ok().filter(|known: &Known| known.at >= since_ms)?;
             let heartbeat_at = DateTime::from_timestamp_millis(known.at)?;
-            Some(WorkerInfo { id, slots: known.slots, running: known.running, heartbeat_at })
+            let Known { slots, has_browser, running, .. } = known;
+            Some(WorkerInfo { id, slots, has_browser, running, heartbeat_at })
         };
         let mut workers: Vec<_> = known.into_iter().filter_map(info).collect();
         workers.sort_by(|a, b| a.id.cmp(&b.id));

@@ -43,16 +43,16 @@ async fn health_and_figures_tell_the_state() {
         let health = health.json();
         assert_eq!(health["dependencies"]["catalog.default"]["status"], "healthy");
         assert_eq!(
-            (&health["status"], &health["dependencies"]["workers"]),
-            (&json!("degraded"), &json!(0)),
+            (&health["status"], &health["dependencies"]["workers"], &health["dependencies"]["browsers"]),
+            (&json!("degraded"), &json!(0), &json!(0)),
             "{health}"
         );
         assert!(health["warnings"][0].as_str().is_some_and(|why| why.contains("no worker runs")), "{health}");
     }
-    stand.state.queue.heartbeat("worker-1", 2, &[]).await.expect("a worker");
+    stand.state.queue.heartbeat("worker-1", 2, true, &[]).await.expect("a worker");
     let health = stand.get("/api/v1/health").await.json();
     assert_eq!((&health["status"], &health["dependencies"]["workers"]), (&json!("healthy"), &json!(1)), "{health}");
-    assert_eq!(health["warnings"], Value::Null);
+    assert_eq!((&health["warnings"], &health["dependencies"]["browsers"]), (&Value::Null, &json!(1)));
     let figures = stand.get("/metrics").await;
     assert!(figures.header("content-type").starts_with("text/plain; version=0.0.4"));
     let text = figures.text();

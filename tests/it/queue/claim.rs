@@ -100,7 +100,7 @@ async fn a_silent_worker_loses_its_job_and_its_late_words_are_void() {
     assert_eq!((taken.id, taken.attempt), (id, 2), "taken over before those that wait");
     assert!(taken.epoch > lost.epoch);
     let beat = |epoch| [Beat { id, epoch, progress: None }];
-    assert_eq!(bed.queue.heartbeat("w", 1, &beat(lost.epoch)).await.expect("beat"), [Lease::Lost]);
+    assert_eq!(bed.queue.heartbeat("w", 1, false, &beat(lost.epoch)).await.expect("beat"), [Lease::Lost]);
     assert!(!bed.queue.confirm(id, lost.epoch).await.expect("confirm"));
     for outcome in
         [Outcome::Succeeded(json!(1)), Outcome::Failed(failure(1)), Outcome::HandBack { reason: None, delay_ms: 0 }]
@@ -108,7 +108,7 @@ async fn a_silent_worker_loses_its_job_and_its_late_words_are_void() {
         assert_eq!(bed.queue.finish(id, lost.epoch, &outcome).await.expect("finish"), Finished::Fenced);
     }
     assert!(bed.queue.confirm(id, taken.epoch).await.expect("confirm"));
-    assert_eq!(bed.queue.heartbeat("v", 1, &beat(taken.epoch)).await.expect("beat"), [Lease::Held]);
+    assert_eq!(bed.queue.heartbeat("v", 1, false, &beat(taken.epoch)).await.expect("beat"), [Lease::Held]);
     let job = bed.queue.get(id).await.expect("job");
     assert_eq!(job.attempts[0].error.as_ref().map(|e| e.code), Some(Code::WorkerLost));
     assert!(job.attempts[0].ended_at.is_some() && job.attempts[1].ended_at.is_none());
@@ -152,7 +152,7 @@ async fn after_redis_was_away_every_lease_is_held_for_one_more() {
     assert!(bed.claim_as("v", 1).await.is_empty());
     assert_eq!(bed.queue.cancel(id).await.expect("cancel"), Status::Running, "held: asked to stop, not ended");
     let beat = [Beat { id, epoch: job.epoch, progress: None }];
-    assert_eq!(bed.queue.heartbeat("w", 1, &beat).await.expect("beat"), [Lease::CancelRequested]);
+    assert_eq!(bed.queue.heartbeat("w", 1, false, &beat).await.expect("beat"), [Lease::CancelRequested]);
 }
 
 #[tokio::test]
@@ -165,7 +165,7 @@ async fn a_heartbeat_renews_tells_progress_and_makes_the_worker_known() {
     let progress = icehaul_jobs::ProgressSnapshot { phase: "reading".into(), rows: 12, ..Default::default() };
     let beats = [Beat { id, epoch: job.epoch, progress: Some(progress.clone()) }];
     while bed.score("leases", &member).expect("lease") <= before {
-        assert_eq!(bed.queue.heartbeat("w", 4, &beats).await.expect("beat"), [Lease::Held]);
+        assert_eq!(bed.queue.heartbeat("w", 4, false, &beats).await.expect("beat"), [Lease::Held]);
     }
     assert_eq!(bed.queue.get(id).await.expect("job").progress, Some(progress));
     let workers = bed.queue.stats().await.expect("stats").workers;
@@ -185,7 +185,7 @@ async fn heartbeats_of_a_thousand_jobs_answer_in_order() {
         beats.push(Beat { id: job.id, epoch: job.epoch, progress: None });
         beats.extend((0..99).map(|_| Beat { id: uuid::Uuid::now_v7(), epoch: 1, progress: None }));
     }
-    let leases = bed.queue.heartbeat("w", 1000, &beats).await.expect("beat");
+    let leases = bed.queue.heartbeat("w", 1000, false, &beats).await.expect("beat");
     assert_eq!(leases.len(), 1000);
     assert!(leases.iter().enumerate().all(|(i, lease)| (*lease == Lease::Held) == (i % 100 == 0)));
 }

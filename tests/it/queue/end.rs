@@ -101,7 +101,7 @@ async fn a_running_job_is_asked_to_stop_and_what_has_not_succeeded_is_cancelled(
         assert_eq!(bed.queue.cancel(id).await.expect("again"), Status::Running);
         assert!(bed.queue.get(id).await.expect("job").cancel_requested);
         let beat = [Beat { id, epoch: job.epoch, progress: None }];
-        assert_eq!(bed.queue.heartbeat("w", 1, &beat).await.expect("beat"), [Lease::CancelRequested]);
+        assert_eq!(bed.queue.heartbeat("w", 1, false, &beat).await.expect("beat"), [Lease::CancelRequested]);
         assert!(!bed.queue.confirm(id, job.epoch).await.expect("confirm"), "nothing may be committed any more");
         assert_eq!(bed.queue.finish(id, job.epoch, &outcome).await.expect("finish"), Finished::Recorded);
         assert_eq!(bed.status(id).await, end, "{outcome:?}");

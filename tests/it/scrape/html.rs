@@ -187,6 +187,7 @@ async fn scripts_in_cells_are_text() {
 async fn slow_pages_made_by_scripts_become_tables() {
     let service = Service::with(&[("ICEHAUL_SCRAPE__BROWSER_SANDBOX", "false".to_owned())]).await;
     let site = Site::start().await;
+    assert_eq!(service.icehaul.get("/health").await.1["dependencies"]["browsers"], 1);
     let plain = service.failure("/scrape", &site.url("/script/table"), json!({"selector": "#t"})).await;
     assert_eq!(plain.0, "selector_matched_nothing", "{}", plain.1);
     let fields = json!({"selector": "#t", "render": "browser", "wait_for": "#t tr"});
