@@ -15,6 +15,7 @@ use figment::{
 use icehaul_api::{ApiConfig, TrinoConfig};
 use icehaul_jobs::{
     REDACTED, Sealer, Secret,
+    audit::AuditConfig,
     config::{Connections, FileRoots, Limits, ScrapeConfig},
     queue::QueueConfig,
 };
@@ -82,6 +83,8 @@ pub struct Config {
     pub limits: Limits,
     /// How sites are asked.
     pub scrape: ScrapeConfig,
+    /// The audit trail.
+    pub audit: AuditConfig,
 }
 
 impl Default for Config {
@@ -104,6 +107,7 @@ impl Default for Config {
             queue: QueueConfig::default(),
             limits: Limits::default(),
             scrape: ScrapeConfig::default(),
+            audit: AuditConfig::default(),
         }
     }
 }

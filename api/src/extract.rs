@@ -1,5 +1,5 @@
 //! What handlers take from a request; whatever is wrong with it becomes an [`ApiError`].
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use axum::{
     body::Body,
@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderMap, header, request::Parts},
 };
 use futures::StreamExt;
-use icehaul_jobs::{Code, Error, FieldError, JobId, TableName, spec};
+use icehaul_jobs::{Code, Error, FieldError, JobId, TableName, queue::Requester, spec};
 use icehaul_lake::Namespace;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -18,6 +18,9 @@ use crate::{
     config::seconds,
     problem::{ApiError, parameter},
 };
+
+/// The most characters of a `User-Agent` that are kept.
+const MAX_AGENT: usize = 200;
 
 /// The query string, read as strictly as a body: `T`'s schema names the parameters, here and in the documentation.
 pub(crate) struct Params<T>(pub T);
@@ -225,6 +228,27 @@ impl FromRequestParts<AppState> for IdempotencyKey {
             return Err(wrong());
         }
         Ok(Self(Some(key.to_owned())))
+    }
+}
+
+/// The address at the other end of the connection.
+#[derive(Clone, Copy)]
+pub(crate) struct PeerAddress(pub IpAddr);
+
+/// Who asks, as far as it can be known without users: the program's own word, and the connection's address.
+pub(crate) struct Caller(pub Requester);
+
+impl FromRequestParts<AppState> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self> {
+        let agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let peer = parts.extensions.get::<PeerAddress>();
+        Ok(Self(Requester {
+            name: "anonymous".to_owned(),
+            client: agent.chars().take(MAX_AGENT).collect(),
+            address: peer.map(|peer| peer.0.to_canonical().to_string()).unwrap_or_default(),
+        }))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The server: connections in, answers out, with bounds on how long a peer may dawdle.
 use std::{
     io,
+    net::IpAddr,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
@@ -8,7 +9,11 @@ use std::{
 };
 
 use axum::Router;
-use hyper::server::conn::http1;
+use hyper::{
+    body::Incoming,
+    server::conn::http1,
+    service::{Service, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
@@ -21,7 +26,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{AppState, config::seconds, router};
+use crate::{AppState, config::seconds, extract::PeerAddress, router};
 
 /// How long answers under way may take after the server was told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -70,7 +75,9 @@ impl Server {
         let accepting = async {
             while let Ok(permit) = self.room.clone().acquire_owned().await {
                 match listener.accept().await {
-                    Ok((stream, _)) => drop(self.connections.spawn(self.clone().converse(stream, permit))),
+                    Ok((stream, address)) => {
+                        drop(self.connections.spawn(self.clone().converse(stream, address.ip(), permit)));
+                    }
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");
                         tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -81,10 +88,14 @@ impl Server {
         self.shutdown.run_until_cancelled(accepting).await;
     }
 
-    async fn converse(self, stream: TcpStream, _permit: OwnedSemaphorePermit) {
+    async fn converse(self, stream: TcpStream, address: IpAddr, _permit: OwnedSemaphorePermit) {
         // Small answers must not wait for an acknowledgement of the one before.
         let _ = stream.set_nodelay(true);
-        let service = TowerToHyperService::new(self.app);
+        let app = TowerToHyperService::new(self.app);
+        let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+            request.extensions_mut().insert(PeerAddress(address));
+            app.call(request)
+        });
         let peer = Peer { stream, patience: self.patience, stall: None };
         let mut connection = pin!(self.http.serve_connection(TokioIo::new(peer), service));
         let ended = tokio::select! {

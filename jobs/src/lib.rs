@@ -4,6 +4,7 @@
 //! [`job::run`] with a [`Ctx`]; a [`source`] gives batches, the lake takes them, and the result says what is proven.
 
 mod after;
+pub mod audit;
 pub mod config;
 pub mod crawl;
 mod ctx;

@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand.
 #![expect(clippy::print_stdout, reason = "the command line speaks on the terminal")]
+mod audit;
 mod config;
 mod fingerprint;
 mod follow;
@@ -49,6 +50,8 @@ enum Command {
     Query(query::Query),
     /// Compute the fingerprint of a table.
     Fingerprint(fingerprint::Fingerprint),
+    /// Show the audit trail, or check its chain of hashes.
+    Audit(audit::Audit),
     /// Look at the configuration.
     Config(config::Config),
 }
@@ -102,6 +105,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Tables(tables) => block_on(tables.run()),
         Command::Query(query) => block_on(query.run()),
         Command::Fingerprint(fingerprint) => block_on(fingerprint.run()),
+        Command::Audit(audit) => block_on(audit.run()),
         Command::Config(config) => config.run(file),
     }
 }

@@ -2,7 +2,10 @@
 use std::{io::IsTerminal, net::SocketAddr, path::Path, path::PathBuf, sync::Arc};
 
 use icehaul_api::{AppState, Trino};
-use icehaul_jobs::{crawl::Sites, queue::Queue};
+use icehaul_jobs::{
+    crawl::Sites,
+    queue::{Queue, sha256},
+};
 use icehaul_worker::Setup;
 use prometheus::Registry;
 use tokio::net::TcpListener;
@@ -106,8 +109,12 @@ impl Serve {
         })?;
         let sealer = config.sealer().map_err(Failure::new)?;
         let lakes = config.lakes().await.map_err(Failure::new)?;
-        let queue =
+        let mut queue =
             Queue::connect(url.expose(), config.queue.clone()).await.map_err(|e| Failure::new(e.to_string()))?;
+        if config.audit.enabled {
+            queue = queue.audited();
+            note_configuration(&config, &queue, api, worker).await;
+        }
         let (registry, connections) = (Registry::new(), Arc::new(config.connections.clone()));
         let file_roots = Arc::new(config.file_roots.clone());
         let sites = Arc::new(Sites::new(config.scrape.clone(), queue.hosts()));
@@ -144,7 +151,17 @@ impl Serve {
         }
         if worker {
             let limits = Arc::new(config.limits.clone());
-            let setup = Setup { queue, sealer, lakes, connections, file_roots, limits, sites, registry };
+            let setup = Setup {
+                queue,
+                sealer,
+                lakes,
+                connections,
+                file_roots,
+                limits,
+                sites,
+                registry,
+                audit: config.audit.clone(),
+            };
             let (worker, shutdown) = (config.worker.clone(), shutdown.clone());
             parts.spawn(async move {
                 icehaul_worker::run(worker, setup, shutdown).await.map_err(|e| format!("the worker ended: {e}"))
@@ -158,6 +175,19 @@ impl Serve {
             failed = failed.or(ended.err());
         }
         failed.map_or(Ok(()), |why| Err(Failure::new(why)))
+    }
+}
+
+/// Tells the audit trail of a changed configuration. A Redis that is away does not keep the process from starting.
+async fn note_configuration(config: &Config, queue: &Queue, api: bool, worker: bool) {
+    let role = match (api, worker) {
+        (true, true) => "up",
+        (true, false) => "api",
+        _ => "worker",
+    };
+    let hash = sha256(config.redacted().to_string().as_bytes());
+    if let Err(error) = queue.configured(role, &hash).await {
+        tracing::warn!(%error, "the audit trail does not know of this start");
     }
 }
 

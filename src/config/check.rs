@@ -51,6 +51,7 @@ impl Config {
             faults.add("queue.name", "must not be empty and have no braces");
         }
         faults.at_least_one("queue.max_waiting", queue.max_waiting);
+        faults.seconds("audit.interval_seconds", self.audit.interval_seconds, false);
         faults.seconds("queue.lease_seconds", queue.lease_seconds, false);
         faults.seconds("queue.retention_seconds", queue.retention_seconds, false);
         faults.seconds("queue.idempotency_seconds", queue.idempotency_seconds, true);

@@ -1,5 +1,6 @@
 //! Icehaul's integration tests: one binary, a module per capability, against real servers (`test.sh` starts them).
 mod api;
+mod audit;
 mod cli;
 mod crash;
 mod docs;

@@ -39,7 +39,7 @@ pub(crate) async fn python_with(arguments: &[&str], env: &[(&str, String)]) -> S
 }
 
 /// The address of the embedded catalog, as `SQLAlchemy` writes it.
-fn catalog(data: &TempDir) -> String {
+pub(crate) fn catalog(data: &TempDir) -> String {
     format!("sqlite:///{}", data.path().join("catalog.db").display())
 }
 

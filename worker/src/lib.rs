@@ -15,6 +15,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use futures::future::BoxFuture;
 use icehaul_jobs::{
     Children, Code, Ctx, Error, Lakes, Result, Sealer, StopReason,
+    audit::{AuditConfig, Trail, Writer},
     config::{Connections, FileRoots, Limits},
     crawl::Sites,
     queue::Queue,
@@ -71,6 +72,8 @@ pub struct Setup {
     pub sites: Arc<Sites>,
     /// Where the metrics go.
     pub registry: Registry,
+    /// How the audit trail is written.
+    pub audit: AuditConfig,
 }
 
 /// Runs jobs until `shutdown`, and returns when the worker has drained. Redis being away does not end it.
@@ -79,6 +82,12 @@ pub struct Setup {
 /// [`Code::Internal`] if the metrics' names are taken or the thread for the leases cannot be started.
 pub async fn run(config: WorkerConfig, setup: Setup, shutdown: CancellationToken) -> Result<()> {
     let (queue, registry) = (setup.queue.clone(), setup.registry.clone());
+    let end = CancellationToken::new();
+    let _end = end.clone().drop_guard();
+    if queue.is_audited() {
+        let trail = Trail { queue: queue.clone(), lakes: setup.lakes.clone() };
+        tokio::spawn(end.run_until_cancelled_owned(Writer::new(trail, &setup.audit).run()));
+    }
     run_with(config, queue, &registry, Arc::new(Jobs(Arc::new(setup))), shutdown).await
 }
 

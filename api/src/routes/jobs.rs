@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     AppState, Result,
-    extract::{JobPath, Params, Wait},
+    extract::{Caller, JobPath, Params, Wait},
     problem::set,
 };
 
@@ -192,7 +192,12 @@ fn matches_tag(headers: &HeaderMap, tag: &str) -> bool {
     tags.any(|one| one.trim() == "*" || one.trim().trim_start_matches("W/") == tag)
 }
 
-pub(crate) async fn cancel(State(state): State<AppState>, JobPath(id): JobPath) -> Result<Response> {
+pub(crate) async fn cancel(
+    State(mut state): State<AppState>,
+    JobPath(id): JobPath,
+    Caller(caller): Caller,
+) -> Result<Response> {
+    state.queue = state.queue.by(caller);
     state.queue.cancel(id).await?;
     cancel_tables(&state, id).await?;
     ordered(&state, id).await
@@ -217,8 +222,12 @@ async fn cancel_tables(state: &AppState, batch: JobId) -> Result<()> {
     }
 }
 
-pub(crate) async fn retry(State(state): State<AppState>, JobPath(id): JobPath) -> Result<Response> {
-    state.queue.retry(id).await?;
+pub(crate) async fn retry(
+    State(state): State<AppState>,
+    JobPath(id): JobPath,
+    Caller(caller): Caller,
+) -> Result<Response> {
+    state.queue.by(caller).retry(id).await?;
     ordered(&state, id).await
 }
 

@@ -1,4 +1,5 @@
 //! Every path, with who answers it. The router and the OpenAPI document are both made from [`operations`].
+mod audit;
 mod events;
 mod health;
 mod jobs;
@@ -11,6 +12,7 @@ mod tables;
 use axum::{Router, middleware::from_fn_with_state};
 use icehaul_jobs::{
     Code, Error,
+    audit::Verified,
     queue::Stats,
     report::AnyReport,
     spec::{self, JobSpec},
@@ -30,11 +32,12 @@ const JOB: &[Code] = &[Code::JobNotFound, Code::JobExpired, Code::QueueUnavailab
 const CATALOG: &[Code] = &[Code::CatalogNotFound, Code::CatalogUnavailable, Code::StorageUnavailable];
 const NAMESPACE: &[Code] = &[Code::InvalidIdentifier, Code::NamespaceNotFound];
 const TABLE: &[Code] = &[Code::TableNotFound, Code::UnsupportedFeature];
+const AUDIT: &[Code] = &[Code::SchemaMismatch, Code::SourceFileMissing, Code::UnsupportedFeature];
 const READ: &[Code] = &[Code::SnapshotNotFound, Code::SourceFileMissing, Code::QueryTimeout];
 
 /// Every operation of the API.
 pub(crate) fn operations() -> Vec<Operation> {
-    [submissions(), jobs(), migrated(), tables(), system()].into_iter().flatten().collect()
+    [submissions(), jobs(), migrated(), audited(), tables(), system()].into_iter().flatten().collect()
 }
 
 /// The answers to all requests.
@@ -55,20 +58,22 @@ fn submissions() -> Vec<Operation> {
         let id = format!("submit_{}", kind.replace('.', "_"));
         let schema = JobSpec::request_schema(&kind).unwrap_or_default();
         let about = format!("Submit a `{kind}` job");
-        Operation::post(&path, "jobs", &id, move |state, key, wait, body| submit::submit(kind, state, key, wait, body))
-            .about(about)
-            .headers(&[Header::IdempotencyKey, Header::Prefer])
-            .body(schema)
-            .reply::<jobs::Summary>(202, "Accepted: the job is in the queue", &["Location", "Preference-Applied"])
-            .reply::<jobs::Job>(
-                200,
-                "The job as it is now: it ended while the caller waited, or the key came before with the same request",
-                &["Location", "Preference-Applied", "Idempotent-Replayed"],
-            )
-            .fails(&[Code::InvalidIdentifier, Code::InvalidPartition, Code::QueryNotAllowed, Code::SameTable])
-            .fails(&[Code::CatalogNotFound, Code::ConnectionNotFound, Code::PathNotAllowed, Code::UnknownFormat])
-            .fails(&[Code::InvalidSelector, Code::EgressBlocked, Code::DuplicateColumn, Code::TooManyColumns])
-            .fails(&[Code::IdempotencyConflict, Code::QueueFull, Code::QueueUnavailable])
+        Operation::post(&path, "jobs", &id, move |state, key, wait, caller, body| {
+            submit::submit(kind, state, key, wait, caller, body)
+        })
+        .about(about)
+        .headers(&[Header::IdempotencyKey, Header::Prefer])
+        .body(schema)
+        .reply::<jobs::Summary>(202, "Accepted: the job is in the queue", &["Location", "Preference-Applied"])
+        .reply::<jobs::Job>(
+            200,
+            "The job as it is now: it ended while the caller waited, or the key came before with the same request",
+            &["Location", "Preference-Applied", "Idempotent-Replayed"],
+        )
+        .fails(&[Code::InvalidIdentifier, Code::InvalidPartition, Code::QueryNotAllowed, Code::SameTable])
+        .fails(&[Code::CatalogNotFound, Code::ConnectionNotFound, Code::PathNotAllowed, Code::UnknownFormat])
+        .fails(&[Code::InvalidSelector, Code::EgressBlocked, Code::DuplicateColumn, Code::TooManyColumns])
+        .fails(&[Code::IdempotencyConflict, Code::QueueFull, Code::QueueUnavailable])
     };
     JobSpec::kinds().into_iter().map(submission).collect()
 }
@@ -129,6 +134,24 @@ fn migrated() -> Vec<Operation> {
         .reply::<AnyReport>(200, "The report", &[])
         .fails(CATALOG)
         .fails(&[Code::ReportNotFound]),
+    ]
+}
+
+fn audited() -> Vec<Operation> {
+    vec![
+        Operation::get("/api/v1/audit", "audit", "list_audit", audit::list)
+            .about("The audit trail, newest first: who did what, when, from where, with what outcome; all filters must hold")
+            .query::<audit::Filter>()
+            .reply::<audit::Records>(200, "A page of records", &[])
+            .fails(QUEUE)
+            .fails(CATALOG)
+            .fails(AUDIT),
+        Operation::get("/api/v1/audit/verify", "audit", "verify_audit", audit::verify)
+            .about("Check the audit trail's chain of hashes; reads the whole table")
+            .reply::<Verified>(200, "What was found: the chain is whole, or where it is broken", &[])
+            .fails(QUEUE)
+            .fails(CATALOG)
+            .fails(AUDIT),
     ]
 }
 

@@ -18,7 +18,7 @@ use icehaul_jobs::{
 use super::jobs::{Job, Summary, link};
 use crate::{
     AppState, Result,
-    extract::{IdempotencyKey, JsonBody, Wait},
+    extract::{Caller, IdempotencyKey, JsonBody, Wait},
     problem::set,
 };
 
@@ -30,6 +30,7 @@ pub(crate) async fn submit(
     State(state): State<AppState>,
     IdempotencyKey(key): IdempotencyKey,
     Wait(wait): Wait,
+    Caller(caller): Caller,
     JsonBody(body): JsonBody,
 ) -> Result<Response> {
     let mut spec = JobSpec::from_body(&kind, &body)?;
@@ -37,7 +38,7 @@ pub(crate) async fn submit(
     let id = JobId::now_v7();
     let idempotency = key.map(|key| (key, spec.digest(&state.sealer)));
     let job = NewJob { idempotency, ..spec.into_job(id, &state.sealer, None)? };
-    match state.queue.enqueue(&job).await? {
+    match state.queue.by(caller).enqueue(&job).await? {
         Accepted::Replayed(id) => {
             let document = match wait {
                 Some(time) => state.queue.wait(id, time).await?,

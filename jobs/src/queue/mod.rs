@@ -3,6 +3,7 @@
 //!
 //! A job that was accepted ends exactly once. Every move is one script on Redis' clock that checks the job's status and
 //! the epoch of its lease.
+mod audit;
 mod connection;
 mod document;
 mod events;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use self::{
+    audit::{Event, Requester, sha256},
     connection::check_url,
     hosts::{Hosts, Kept, Turned, Wish},
     redis::Queue,

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     Accepted, Beat, Claim, Claimed, Finished, Lease, NewJob, Outcome, QueueConfig,
+    audit::{MAX_EVENTS, Requester, published, sha256},
     connection::{Connection, RESPONSE, may_have_run},
     document::Head,
     script,
@@ -22,6 +23,9 @@ pub struct Queue {
     pub(super) redis: Connection,
     config: Arc<QueueConfig>,
     prefix: Arc<str>,
+    /// The stream that audit events go to, if they are kept.
+    pub(super) audit: Option<Arc<str>>,
+    pub(super) by: Arc<Requester>,
 }
 
 impl Queue {
@@ -37,7 +41,7 @@ impl Queue {
             return Err(Error::new(Code::InvalidParameter, why));
         }
         let prefix = format!("{{{}}}:", config.name).into();
-        Ok(Self { redis: Connection::new(url)?, config: Arc::new(config), prefix })
+        Ok(Self { redis: Connection::new(url)?, config: Arc::new(config), prefix, audit: None, by: Arc::default() })
     }
 
     /// The same queue over connections of its own: for a thread that must not wait for the others.
@@ -57,9 +61,12 @@ impl Queue {
         format!("{}{name}", self.prefix)
     }
 
-    fn call<'a>(&self, script: &'a Script) -> ScriptInvocation<'a> {
+    pub(super) fn call<'a>(&self, script: &'a Script) -> ScriptInvocation<'a> {
         let mut call = script.prepare_invoke();
         call.key(&*self.prefix);
+        if let Some(audit) = &self.audit {
+            call.key(&**audit);
+        }
         call
     }
 
@@ -102,6 +109,7 @@ impl Queue {
             .arg(hash)
             .arg(millis(self.config.idempotency_seconds).max(1))
             .arg(given_up);
+        self.by.sign(&mut call).arg(sha256(job.spec.to_string().as_bytes())).arg(MAX_EVENTS);
         let answer: Vec<String> = self.redis.script(&call).await.map_err(|error| doubtful(error, job))?;
         let first = || answer.get(1).and_then(|id| id.parse().ok()).ok_or_else(unexpected);
         match answer.first().map(String::as_str) {
@@ -118,6 +126,10 @@ impl Queue {
                 Code::QueueFull,
                 format!("{} jobs wait already; try again later", self.config.max_waiting),
             )),
+            Some("audit") => Err(Error::new(
+                Code::QueueFull,
+                format!("{MAX_EVENTS} audit records wait for the default catalog: they must be written first"),
+            )),
             Some("late") => Err(Error::new(
                 Code::QueueUnavailable,
                 "Redis came to it too late, and nothing was accepted; the call may be repeated",
@@ -129,7 +141,7 @@ impl Queue {
     /// Stops a job: one that waits ends at once, a running one is asked to. Gives the status after it. `job_ended`.
     pub async fn cancel(&self, id: JobId) -> Result<Status> {
         let mut call = self.call(&script::CANCEL);
-        let answer: Vec<String> = self.redis.script(call.arg(id.to_string()).arg(request())).await?;
+        let answer: Vec<String> = self.redis.script(self.by.sign(call.arg(id.to_string()).arg(request()))).await?;
         let mut statuses = answer.iter().map(|status| Status::parse(status));
         match (statuses.next().flatten(), statuses.next().flatten()) {
             (Some(before), _) if before.is_terminal() => {
@@ -143,7 +155,7 @@ impl Queue {
     /// Runs a failed or cancelled job again, attempts counted on. `job_not_ended`, `job_ended` (succeeded).
     pub async fn retry(&self, id: JobId) -> Result<()> {
         let mut call = self.call(&script::RETRY);
-        let before: String = self.redis.script(call.arg(id.to_string()).arg(request())).await?;
+        let before: String = self.redis.script(self.by.sign(call.arg(id.to_string()).arg(request()))).await?;
         match Status::parse(&before) {
             Some(Status::Failed | Status::Cancelled) => Ok(()),
             Some(Status::Succeeded) => {
@@ -239,6 +251,9 @@ impl Queue {
         let mut call = self.call(&script::FINISH);
         let progress = progress.map_or(String::new(), |progress| json!(progress).to_string());
         call.arg(id.to_string()).arg(epoch).arg(name).arg(value).arg(delay_ms).arg(progress);
+        for published in published(outcome) {
+            call.arg(published);
+        }
         let recorded: bool = self.redis.script(&call).await?;
         Ok(if recorded { Finished::Recorded } else { Finished::Fenced })
     }

@@ -20,4 +20,6 @@ scripts! {
     RETRY "retry.lua";
     SWEEP "sweep.lua";
     HOST "host.lua";
+    AUDITED "audited.lua";
+    CONFIGURED "configured.lua";
 }

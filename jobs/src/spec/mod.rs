@@ -13,7 +13,7 @@ pub use options::{JobOptions, Priority};
 pub use parse::{read_json, read_request, schema_of};
 
 use crate::{
-    Code, Ctx, Error, FieldError, JobId, Result, Sealer, Secret,
+    Code, Ctx, Error, FieldError, JobId, Result, Sealer, Secret, audit,
     job::{MigrateBatch, MigrateTable, UploadS3, VerifyTables, run_load},
     queue::NewJob,
     source::{LoadSpec, Names},
@@ -183,9 +183,14 @@ impl JobSpec {
     /// The job that it becomes in the queue: made by `batch`, if it is a part of that.
     ///
     /// # Errors
-    /// As [`JobSpec::seal`].
+    /// As [`JobSpec::seal`]; [`Code::InvalidIdentifier`] for a table in the namespace of the audit trail.
     pub fn into_job(self, id: JobId, sealer: &Sealer, batch: Option<JobId>) -> Result<NewJob> {
         let options = self.options().clone();
+        let reserved = |table: &String| table.split('.').next().is_some_and(|name| name == audit::NAMESPACE);
+        if let Some(table) = self.table().filter(reserved) {
+            let message = format!("`{table}` cannot be written: the namespace `{}` is Icehaul's own", audit::NAMESPACE);
+            return Err(Error::new(Code::InvalidIdentifier, message));
+        }
         Ok(NewJob {
             id,
             kind: self.kind(),

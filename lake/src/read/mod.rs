@@ -17,6 +17,10 @@ mod touched;
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
+use iceberg::{
+    expr::{Predicate, Reference},
+    spec::Datum,
+};
 
 use crate::{Batches, Result, TableName};
 
@@ -37,11 +41,18 @@ pub struct Scan {
     /// The columns, in this order; all if `None`.
     pub columns: Option<Vec<String>>,
     /// Only rows for which this holds; exact at row level.
-    pub filter: Option<iceberg::expr::Predicate>,
+    pub filter: Option<Predicate>,
     /// Rows per batch; 8,192 if `None`.
     pub batch_size: Option<usize>,
     /// Only rows of files that this snapshot does not have, or has with other deletes.
     pub since: Option<i64>,
+}
+
+/// The filter for rows whose value of a whole-numbered column lies in a range, both ends included.
+#[must_use]
+pub fn between(column: &str, from: i64, to: i64) -> Predicate {
+    let column = Reference::new(column);
+    column.clone().greater_than_or_equal_to(Datum::long(from)).and(column.less_than_or_equal_to(Datum::long(to)))
 }
 
 /// A loaded table. A value: it does not change when the table does.

@@ -5,6 +5,8 @@
 local P = KEYS[1]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+-- The stream of audit events, if any are kept.
+local audit = KEYS[2]
 local leases, delayed, ended = P .. 'leases', P .. 'delayed', P .. 'ended'
 
 local function key(id) return P .. 'job:' .. id end
@@ -37,6 +39,13 @@ end
 
 local function event(id, name, data)
   redis.call('XADD', P .. 'events:' .. id, 'MAXLEN', '~', 200, '*', 'event', name, 'data', data)
+end
+
+-- Notes a move for the audit trail, within the script that makes it. `...`: further fields, each name with its value.
+local function note(action, job, ...)
+  if not audit then return end
+  redis.call('XADD', audit, '*', 'at', now, 'action', action, 'job_id', job.id, 'kind', job.head.kind,
+    'table', job.head.table or '', 'batch_id', job.head.batch or '', 'status', job.status, ...)
 end
 
 -- Takes a job to another status and says so. `more`: further members of the event, as JSON with a comma before each.
@@ -86,12 +95,17 @@ local function close(job, failure)
   end
 end
 
--- Ends a job. `failure` is the error as JSON.
-local function finish(job, status, failure)
+-- Ends a job. `failure` is the error as JSON; the rest is what it has published, as far as it has ('' if not).
+local function finish(job, status, failure, snapshot, rows, fingerprint)
   redis.call('HSET', key(job.id), 'finished', now)
   if failure then redis.call('HSET', key(job.id), 'error', failure) end
   move(job, status, failure and ',"error":' .. failure)
   redis.call('RPUSH', ended, now .. ':' .. job.id)
+  local done = status == 'succeeded'
+  local migrated = done and string.sub(job.head.kind, 1, 8) == 'migrate.'
+  note(migrated and 'migrate' or (done and (snapshot or '') ~= '' and 'commit') or 'end', job,
+    'error_code', string.match(failure or '', '"code":"([%w_]+)"') or '', 'snapshot_id', snapshot or '',
+    'rows', rows or '', 'fingerprint', fingerprint or '')
   -- a stream sets 4 KiB aside for what may come; nothing comes any more, and a copy has its true size. A server that
   -- forbids these commands keeps the larger one.
   local events = P .. 'events:' .. job.id

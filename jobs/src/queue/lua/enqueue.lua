@@ -1,6 +1,7 @@
 -- Accepts a job. ARGV: id, head (JSON), spec, payload, max attempts, start (ms or ''), most waiting jobs,
--- idempotency key or '', hash of the request, how long the key is kept (ms), when nobody waits for the answer any more (ms).
--- Gives {'new', when (ms)}, {'replayed', id}, {'conflict', id}, {'full'} or {'late'}.
+-- idempotency key or '', hash of the request, how long the key is kept (ms), when nobody waits for the answer any more (ms),
+-- who asks (3), hash of the shown request, most audit events that may wait.
+-- Gives {'new', when (ms)}, {'replayed', id}, {'conflict', id}, {'full'}, {'audit'} or {'late'}.
 local id, kept = ARGV[1], ARGV[8] ~= '' and P .. 'idempotency:' .. ARGV[8]
 local known = redis.call('HGET', key(id), 'head')
 if known then return { 'new', cjson.decode(known).created } end
@@ -14,6 +15,7 @@ for _, priority in ipairs({ 'high', 'normal', 'low' }) do
   waiting = waiting + redis.call('ZCARD', P .. 'ready:' .. priority)
 end
 if waiting >= tonumber(ARGV[7]) then return { 'full' } end
+if audit and redis.call('XLEN', audit) >= tonumber(ARGV[16]) then return { 'audit' } end
 
 local head = '{"created":' .. now .. ',' .. string.sub(ARGV[2], 2)
 local start = tonumber(ARGV[6])
@@ -25,5 +27,6 @@ redis.call('SADD', P .. 'kinds', job.head.kind)
 redis.call('ZADD', index(job.head, job.status), now, id)
 for _, listing in ipairs(listings(job.head)) do redis.call('ZADD', listing, now, id) end
 if kept then redis.call('SET', kept, ARGV[9] .. ' ' .. id, 'PX', ARGV[10]) end
+note('submit', job, 'requester', ARGV[12], 'client', ARGV[13], 'address', ARGV[14], 'request_sha256', ARGV[15])
 if job.status == 'queued' then ready(job) else delay(job, start) end
 return { 'new', now }

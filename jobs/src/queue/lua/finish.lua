@@ -1,5 +1,5 @@
--- Ends an attempt. ARGV: id, epoch, outcome (succeeded, failed, cancelled, retry, hand_back), result, error or what it waits for (JSON or ''), wait (ms),
--- progress (JSON or '').
+-- Ends an attempt. ARGV: id, epoch, outcome (succeeded, failed, cancelled, retry, hand_back), result, error or what it waits for (JSON
+-- or ''), wait (ms), progress (JSON or ''), and of a success the snapshot, its rows and their fingerprint ('' each).
 -- Gives 1, or 0 if the lease is not the caller's any more.
 local job, outcome, value, wait = read(ARGV[1]), ARGV[3], ARGV[4], tonumber(ARGV[5])
 if not job or job.epoch ~= tonumber(ARGV[2]) then return 0 end
@@ -33,7 +33,7 @@ if outcome == 'retry' then
 elseif outcome == 'succeeded' then
   redis.call('HSET', key(job.id), 'result', value)
   redis.call('HDEL', key(job.id), 'error')
-  finish(job, outcome)
+  finish(job, outcome, nil, ARGV[7], ARGV[8], ARGV[9])
 else
   if outcome == 'cancelled' then redis.call('HDEL', key(job.id), 'error') end
   finish(job, outcome, outcome == 'failed' and failure or nil)

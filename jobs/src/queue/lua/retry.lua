@@ -1,4 +1,4 @@
--- Runs a failed or cancelled job again, with its full number of attempts. ARGV: id, request.
+-- Runs a failed or cancelled job again, with its full number of attempts. ARGV: id, request, who asks (3).
 -- Gives the status before, or '' if there is no such job.
 local job = read(ARGV[1])
 if not job then return '' end
@@ -10,5 +10,6 @@ if before == 'failed' or before == 'cancelled' then
   redis.call('HSET', key(job.id), 'max', job.attempt + job.head.tries, 'again', ARGV[2])
   move(job, 'queued')
   ready(job)
+  note('retry', job, 'requester', ARGV[3], 'client', ARGV[4], 'address', ARGV[5])
 end
 return before
