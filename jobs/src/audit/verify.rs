@@ -47,9 +47,10 @@ type Fault = (i64, String);
 /// Redis or the catalog is away.
 pub async fn verify(trail: &Trail) -> Result<Verified> {
     let lake = trail.lakes.get(None)?;
+    // Before the table is looked at: what does not wait any more is in it then.
+    let waiting = trail.queue.audit_waiting().await? as u64;
     let known = trail.queue.audit_head().await?;
     let head = Head::load(lake).await?;
-    let waiting = trail.queue.audit_waiting().await? as u64;
     let mut chain = Chain { seq: 0, hash: START.to_owned(), events: HashMap::new(), known };
     let mut fault = None;
     while fault.is_none() && chain.seq < head.seq {

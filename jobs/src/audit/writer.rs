@@ -10,7 +10,7 @@ use crate::{Code, Error, Result};
 /// The most events in one snapshot; so many do not wait for the interval either.
 const BATCH: usize = 5000;
 /// How long a writer may take before another one tries too.
-const TURN_MS: u64 = 60_000;
+const TURN_MS: u64 = 3_000;
 
 /// Writes the trail.
 pub struct Writer {
