@@ -104,7 +104,8 @@ pub(super) struct Head {
 impl Head {
     /// Reads it from the table's metadata.
     pub async fn load(lake: &Lake) -> Result<Self> {
-        let (cursors, _) = lake.cursors(&name()?).await?;
+        let table = lake.look(&name()?).await?;
+        let cursors = table.map(|table| table.cursors()).transpose()?.unwrap_or_default();
         let mut head = Self { hash: super::START.to_owned(), ..Self::default() };
         for cursor in cursors.values() {
             let (seq, _, hash) = parts(&cursor.value).ok_or_else(|| {
