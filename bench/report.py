@@ -165,9 +165,10 @@ def scrape_goals(task, peer, runs, amount, unit):
     if not cpu:
         return
     if task == "scrape200":
+        # Colly asks for eight pages at once, and is compared with our case that does.
         for other, times in (("colly", 1), ("scrapy", 9)):
             theirs = median(runs, "cpu", other)
-            if theirs:
+            if theirs and (other != "colly" or peer == "icehaul-8"):
                 yield goal(f"{peer}: {unit} per CPU-second, at least {times} times those of {other}", f"{amount / cpu:,.0f} : {amount / theirs:,.0f} = {theirs / cpu:.2f}", theirs / cpu >= times)
     elif task == "rest5k-iceberg":
         theirs = median(runs, "wall", "requests+pyiceberg")
