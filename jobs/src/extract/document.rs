@@ -1,21 +1,14 @@
 //! A page, parsed within bounds: html5ever takes quadratic time for deep nesting and for tags with very many attributes.
-use html5ever::{
-    ParseOpts, parse_document,
-    tendril::{StrTendril, TendrilSink},
-    tree_builder::TreeBuilderOpts,
-};
 use url::Url;
 
 use super::{
     FieldSelector, Limits,
     css::Finder,
     tags, text,
-    tree::{Builder, Element, Tree, Visit},
+    tree::{Element, Parser, Tree, Visit},
 };
 use crate::{Code, Error, Result};
 
-/// The bytes that are parsed between two looks at the tree.
-const STRIDE: usize = 2048;
 /// The bytes of a page of little but tables for each node of its tree.
 const BYTES_PER_NODE: usize = 9;
 /// The elements that every page has, whatever its length.
@@ -74,18 +67,11 @@ impl Document {
 
 /// Builds the tree, looking now and then at how it grows.
 fn grow(page: &str, limits: &Limits) -> Result<Tree> {
-    // What stands in `<noscript>` is what a reader without scripts sees.
-    let options = ParseOpts {
-        tree_builder: TreeBuilderOpts { scripting_enabled: false, ..TreeBuilderOpts::default() },
-        ..ParseOpts::default()
-    };
-    let mut parser = parse_document(Builder::new(page.len() / BYTES_PER_NODE), options);
-    let (mut fed, mut seen) = (0, 0);
-    while fed < page.len() {
-        let end = page.ceil_char_boundary((fed + STRIDE).min(page.len()));
-        parser.process(StrTendril::from_slice(&page[fed..end]));
-        fed = end;
-        let tree = parser.tokenizer.sink.sink.tree();
+    let mut parser = Parser::new(page, page.len() / BYTES_PER_NODE);
+    let mut seen = 0;
+    loop {
+        let (fed, more) = parser.step();
+        let tree = parser.tree();
         let known = std::mem::replace(&mut seen, tree.len());
         // Every element takes some bytes of its own, but for formatting that is reopened again and again.
         if seen > limits.nodes || seen > IMPLIED_NODES + fed {
@@ -95,8 +81,11 @@ fn grow(page: &str, limits: &Limits) -> Result<Tree> {
         if tree.newest(known).is_some_and(|element| element.ancestors().nth(limits.depth).is_some()) {
             return Err(too_deep(limits));
         }
+        drop(tree);
+        if !more {
+            return Ok(parser.finish());
+        }
     }
-    Ok(parser.finish())
 }
 
 /// What the page says its addresses are relative to.

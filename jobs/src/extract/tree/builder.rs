@@ -13,16 +13,16 @@ use html5ever::{
 use super::{DOCUMENT, Data, NONE, Node, Tree};
 
 /// What the parser builds the tree with.
-pub(in super::super) struct Builder(RefCell<Tree>);
+pub(super) struct Builder(RefCell<Tree>);
 
 impl Builder {
     /// With room for so many nodes.
-    pub(in super::super) fn new(nodes: usize) -> Self {
+    pub(super) fn new(nodes: usize) -> Self {
         Self(RefCell::new(Tree::new(nodes)))
     }
 
     /// The tree as far as it has grown.
-    pub(in super::super) fn tree(&self) -> Ref<'_, Tree> {
+    pub(super) fn tree(&self) -> Ref<'_, Tree> {
         self.0.borrow()
     }
 }

@@ -1,11 +1,13 @@
 //! The tree of a page, as html5ever builds it: small, as a page of 12 MB has more than a million nodes.
 mod builder;
+mod parser;
 
 use std::iter;
 
 use html5ever::{Attribute, LocalName, Namespace, QualName, tendril::StrTendril, tree_builder::NodeOrText};
 
-pub(super) use builder::Builder;
+use builder::Builder;
+pub(super) use parser::Parser;
 
 /// No node.
 const NONE: u32 = u32::MAX;
@@ -146,6 +148,26 @@ impl Tree {
             let id = self.add(Data::Text(text));
             self.insert(id, parent, next);
         }
+    }
+}
+
+#[cfg(test)]
+impl Tree {
+    /// The tree as text.
+    fn shown(&self) -> String {
+        let mut text = String::new();
+        Element { tree: self, id: DOCUMENT }.walk(|visit| {
+            match visit {
+                Visit::Text(inner) => text.push_str(inner),
+                Visit::Enter(element) => {
+                    let attributes = element.attributes().map(|(name, value)| format!(" {name}={value:?}"));
+                    text.push_str(&format!("<{}{}>", element.name(), attributes.collect::<String>()));
+                }
+                Visit::Leave(element) => text.push_str(&format!("</{}>", element.name())),
+            }
+            true
+        });
+        text
     }
 }
 
@@ -328,26 +350,10 @@ pub(super) enum Visit<'t> {
 
 #[cfg(test)]
 mod tests {
-    use html5ever::{ParseOpts, parse_document, tendril::TendrilSink};
-
     use super::*;
 
     fn tree(page: &str) -> Tree {
-        parse_document(Builder::new(1), ParseOpts::default()).one(page)
-    }
-
-    /// The tree as text, as the parser's own tests write it.
-    fn shown(tree: &Tree) -> String {
-        let mut text = String::new();
-        Element { tree, id: DOCUMENT }.walk(|visit| {
-            match visit {
-                Visit::Text(inner) => text.push_str(inner),
-                Visit::Enter(element) => text.push_str(&format!("<{}>", element.name())),
-                Visit::Leave(element) => text.push_str(&format!("</{}>", element.name())),
-            }
-            true
-        });
-        text
+        Parser::new(page, 1).finish()
     }
 
     #[test]
@@ -368,7 +374,7 @@ mod tests {
             ("<template><td>1</template>x", "<html><head><template></template></head><body>x</body></html>"),
         ];
         for (page, expected) in pages {
-            assert_eq!(shown(&tree(page)), expected, "{page}");
+            assert_eq!(tree(page).shown(), expected, "{page}");
         }
     }
 

@@ -1,6 +1,11 @@
 //! Where pages come from: an earlier attempt's spool, the site, or a browser; some ahead where their numbers allow it.
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::VecDeque,
+    num::NonZero,
+    sync::{Arc, LazyLock},
+};
 
+use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
@@ -110,8 +115,16 @@ impl<'a> Pages<'a> {
     }
 }
 
+/// As many pages are read at once as there are cores, over all jobs: a page's tree takes many times its bytes.
+static READERS: LazyLock<Semaphore> =
+    LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(1, NonZero::get)));
+
 /// Reads a page on a thread that may take its time.
 pub(super) async fn read(page: Arc<Fetched>, order: Order) -> Result<Page> {
-    let taking = tokio::task::spawn_blocking(move || take(&page, &order).map(|taken| (page, taken)));
+    let seat = READERS.acquire().await.map_err(|e| Error::new(Code::Internal, "no page can be read").caused_by(e))?;
+    let taking = tokio::task::spawn_blocking(move || {
+        let _seat = seat;
+        take(&page, &order).map(|taken| (page, taken))
+    });
     taking.await.map_err(|e| Error::new(Code::Internal, "the reading of a page panicked").caused_by(e))?
 }
