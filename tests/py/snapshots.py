@@ -22,11 +22,17 @@ import pyarrow as pa
 import pyarrow.orc
 import pyarrow.parquet
 from pyiceberg.catalog.sql import SqlCatalog
-from pyiceberg.manifest import DataFile, DataFileContent, FileFormat, ManifestContent, ManifestWriterV2
+from pyiceberg.manifest import DATA_FILE_TYPE, DataFile, DataFileContent, FileFormat, ManifestContent, ManifestWriterV2
 from pyiceberg.schema import Schema
 from pyiceberg.table.statistics import BlobMetadata, StatisticsFile
 from pyiceberg.typedef import Record
-from pyiceberg.types import LongType, NestedField, StringType
+from pyiceberg.types import IntegerType, ListType, LongType, NestedField, StringType, StructType
+
+# PyIceberg writes `equality_ids` as longs; the specification has ints, and Trino reads nothing else.
+DATA_FILE_TYPE[2] = StructType(*(
+    field.model_copy(update={"field_type": ListType(136, IntegerType(), element_required=True)}) if field.name == "equality_ids" else field
+    for field in DATA_FILE_TYPE[2].fields
+))
 
 
 def rows(first, last, name):

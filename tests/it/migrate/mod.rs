@@ -9,7 +9,10 @@ mod modes;
 mod planted;
 mod report;
 mod rows;
+mod side;
 mod tampered;
+mod tpch;
+mod wide;
 
 use std::path::Path;
 
@@ -43,6 +46,13 @@ impl Stand {
         let (database, data) = (Database::new().await, TempDir::new().expect("folder"));
         let icehaul = Icehaul::up(data.path(), &catalogs(&store, &database, data.path())).await;
         Self { store, database, data, icehaul }
+    }
+
+    /// Lets Icehaul make the tables of both catalogs, as it does at the first contact: other engines do not.
+    async fn first_contact(&self) {
+        for catalog in ["default", "far"] {
+            assert!(self.icehaul.get(&format!("/tables?catalog={catalog}")).await.0.is_success(), "{catalog}");
+        }
     }
 
     /// Loads the rows of a query into `raw` of the default catalog, without lineage columns.
