@@ -12,6 +12,9 @@ cd "$ROOT"
 # shellcheck disable=SC2046 # a list of packages
 step "Install what is missing" install $(engine_packages) openssl:openssl
 step "Trino" alone trino_install
+step "Python environment" alone python_env tests/py/requirements.txt venv
+step "S3 server" alone versitygw_install
+export ICEHAUL_TEST_PYTHON=$CACHE/venv/bin/python ICEHAUL_TEST_VERSITYGW=$CACHE/bin/versitygw
 export ICEHAUL_TEST_TPCH_SCALE=${1:-1} TRINO_MEMORY=5G
 export ICEHAUL_TEST_TRINO_OPTIONS="-Dquery.max-memory=3GB -Dquery.max-memory-per-node=3GB -Dmemory.heap-headroom-per-node=1GB"
 step "TPC-H at scale $ICEHAUL_TEST_TPCH_SCALE" cargo test --locked --workspace --test it -- --nocapture --test-threads=1 slow_the_queries_of_tpch slow_tpch
