@@ -86,6 +86,14 @@ fn sort_order(order: &SortOrder, schema: &Schema) -> Option<String> {
     (!fields.is_empty()).then(|| format!("SORTED BY {}", fields.join("; ")))
 }
 
+/// The columns of a new table for such rows.
+///
+/// # Errors
+/// [`crate::Kind::UnsupportedFeature`] or [`crate::Kind::SchemaMismatch`] for rows of which no table can be made.
+pub fn columns_for(rows: &arrow_schema::Schema) -> Result<Vec<Column>> {
+    Ok(columns(&schema::fresh(rows)?))
+}
+
 fn columns(schema: &Schema) -> Vec<Column> {
     let fields = schema.as_struct().fields().iter();
     fields

@@ -29,7 +29,7 @@ pub use batches::Batches;
 pub use carry::{CarriedFile, Carry, Content, CopiedFile};
 pub use catalog::{CatalogConfig, KeySource, S3Access};
 pub use commit::{Change, Committed, Cursor, CursorMove, Cursors, Guard, Permission, Replaced};
-pub use describe::{Column, sql_type_of};
+pub use describe::{Column, columns_for, sql_type_of};
 pub use error::{Error, Kind, Result};
 pub use fingerprint::Fingerprint;
 pub use folder::{Folder, FolderFile};

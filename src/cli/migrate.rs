@@ -14,6 +14,9 @@ struct Pair {
     help: &'static str,
 }
 
+/// The field that stands instead of the table that is read.
+const POSTGRES: &str = "postgres";
+
 const PAIRS: [Pair; 2] = [
     Pair {
         name: "migrate",
@@ -24,8 +27,8 @@ const PAIRS: [Pair; 2] = [
     Pair {
         name: "verify",
         kind: "verify",
-        about: "Compare two tables, or two snapshots of one, where they are",
-        help: "Each is named `[catalog.]namespace.table`. Exit code 1 if they differ.",
+        about: "Compare two tables, two snapshots of one, or the rows of a database and a table",
+        help: "Each is named `[catalog.]namespace.table`; with `--postgres` only B is. Exit code 1 if they differ.",
     },
 ];
 
@@ -34,12 +37,12 @@ pub fn commands() -> impl Iterator<Item = Command> {
     PAIRS.into_iter().map(|pair| {
         let schema = JobSpec::request_schema(pair.kind).unwrap_or_default();
         let fields = fields(&schema).filter(|(name, _)| !is_place(name));
-        let command = Command::new(pair.name)
-            .about(pair.about)
-            .after_help(pair.help)
-            .arg(Arg::new("A").required(true).help("The table that is read"))
-            .arg(Arg::new("B").required(true).help("The table that is written or compared with"));
-        submit::common(fields.fold(command, |command, (name, schema)| submit::option(command, name, schema)))
+        let command = Command::new(pair.name).about(pair.about).after_help(pair.help);
+        let command = fields.fold(command, |command, (name, schema)| submit::option(command, name, schema));
+        let has_postgres = schema["properties"].get(POSTGRES).is_some();
+        let mut there = Arg::new("B").help("The table that is written or compared with");
+        there = if has_postgres { there.required_unless_present(POSTGRES) } else { there.required(true) };
+        submit::common(command.arg(Arg::new("A").required(true).help("The table that is read")).arg(there))
     })
 }
 
@@ -57,6 +60,9 @@ pub async fn run(name: &str, matches: &ArgMatches) -> Result<(), Failure> {
     let mut body = submit::body(matches, &serde_json::json!({"properties": rest}))?;
     let table = |name: &str| matches.get_one::<String>(name).map(String::as_str).unwrap_or_default();
     match pair.kind {
+        "verify" if matches.contains_id(POSTGRES) && !matches.contains_id("B") => {
+            body["destination"] = table("A").into()
+        }
         "verify" => {
             body["source"] = table("A").into();
             body["destination"] = table("B").into();

@@ -10,6 +10,7 @@ use serde_json::Value;
 pub(crate) use load::yes;
 pub use load::{CompressionName, Load, LoadMode, SchemaModeName, Target, Verify};
 pub use options::{JobOptions, Priority};
+pub(crate) use parse::closed;
 pub use parse::{read_json, read_request, schema_of};
 
 use crate::{
@@ -156,7 +157,7 @@ kinds! {
     UploadS3: "A file into a bucket.",
     MigrateTable: "A table into another one, proven.",
     MigrateBatch: "Many tables, each by a migration of its own.",
-    VerifyTables: "Two tables compared where they are.",
+    VerifyTables: "Two sets of rows compared where they are.",
 }
 
 impl JobSpec {

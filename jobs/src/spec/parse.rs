@@ -110,6 +110,18 @@ pub fn schema_of<T: JsonSchema>() -> Value {
     schema
 }
 
+/// Lets a member of a request take no fields but its own.
+pub fn closed(schema: &mut schemars::Schema) {
+    let Some(schema) = schema.as_object_mut() else { return };
+    if schema.contains_key("properties") {
+        schema.insert("additionalProperties".into(), false.into());
+    }
+    let choices = schema.get_mut("anyOf").and_then(Value::as_array_mut).into_iter().flatten();
+    for choice in choices.filter_map(|choice| <&mut schemars::Schema>::try_from(choice).ok()) {
+        closed(choice);
+    }
+}
+
 /// Renames `tableName` to `table_name` where the schema knows the latter.
 fn fold_spellings(fields: &mut Map<String, Value>, schema: &Value, wrong: &mut Vec<FieldError>) {
     let aliases: Vec<(String, String)> = schema["properties"]

@@ -10,7 +10,7 @@ use arrow_schema::SchemaRef;
 pub use model::Model;
 pub(crate) use model::upgraded;
 pub use partition::PartitionField;
-pub(crate) use plan::{Plan, plan};
+pub(crate) use plan::{Plan, fresh, plan};
 pub(crate) use target::Base;
 pub use target::Target;
 pub use types::is_uuid;

@@ -41,7 +41,7 @@ fn new(spec: &TableSpec, location: &str) -> Result<Plan> {
     }
     let schema = match &spec.model {
         Some(model) => model.schema.as_ref().clone(),
-        None => fresh_schema(spec)?,
+        None => fresh(&spec.schema)?,
     };
     let partition = match &spec.model {
         Some(model) if spec.partition_by.is_empty() => model.partition.clone(),
@@ -70,10 +70,14 @@ fn created(metadata: TableMetadata) -> Plan {
     }
 }
 
-fn fresh_schema(spec: &TableSpec) -> Result<Schema> {
+/// The schema of a new table for such rows.
+pub(crate) fn fresh(rows: &arrow_schema::Schema) -> Result<Schema> {
     let mut ids = Ids(0);
-    let columns: Result<Vec<_>> = spec.schema.fields().iter().map(|field| add(field, &mut ids)).collect();
-    Schema::builder().with_fields(columns?).build().map_err(|e| broken(spec, e))
+    let columns: Result<Vec<_>> = rows.fields().iter().map(|field| add(field, &mut ids)).collect();
+    Schema::builder().with_fields(columns?).build().map_err(|e| {
+        let message = format!("no valid schema comes of these columns: {}", e.message());
+        Error::new(Kind::SchemaMismatch, message).caused_by(e)
+    })
 }
 
 fn existing(table: &TableMetadata, spec: &TableSpec) -> Result<Plan> {

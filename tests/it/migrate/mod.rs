@@ -3,6 +3,7 @@
 mod batch;
 mod changed;
 mod crash;
+mod database;
 mod files;
 mod history;
 mod modes;

@@ -1,28 +1,27 @@
-//! Two tables compared where they are.
+//! Two tables, or the rows of a database and a table, compared where they are.
+mod database;
 mod request;
+mod side;
 
 use chrono::Utc;
-use icehaul_lake::{
-    At, Lake, Table,
-    measure::{By, Depth, Rows, differences},
-};
+use icehaul_lake::measure::{By, Depth, differences};
 use serde_json::Value;
 
 pub use request::{Level, VerifyTables};
 
-use super::{
-    migrate::{Stopwatch, result_of, seconds},
-    state_of,
-};
+use super::migrate::{Stopwatch, result_of, seconds};
 use crate::{
-    Code, Ctx, Error, FieldError, Result,
+    Code, Ctx, Error, FieldError, Result, Secret,
     report::{
         ColumnCompared, Comparison, Report, RowsCompared, RowsDiffering, SchemaCompared, Store, TextsCompared, Verdict,
         compare_schemas,
     },
+    source::{Names, Source},
     spec::{JobOptions, Task},
 };
+use database::Database;
 use request::Named;
+use side::Side;
 
 /// Rows that a report shows if the request does not say.
 const SHOWN: u32 = 5;
@@ -41,8 +40,16 @@ impl Task for VerifyTables {
     }
 
     fn catalogs(&self) -> Vec<(&'static str, Option<&str>)> {
-        let named = [("source", &self.source), ("destination", &self.destination)].into_iter();
-        named.filter_map(|(field, name)| Some((field, Named::parse(name).ok()?.catalog))).collect()
+        let named = [("source", self.source.as_ref()), ("destination", Some(&self.destination))].into_iter();
+        named.filter_map(|(field, name)| Some((field, Named::parse(name?).ok()?.catalog))).collect()
+    }
+
+    fn check_names(&self, names: &Names<'_>) -> Vec<FieldError> {
+        self.unknown_names(names)
+    }
+
+    fn secrets(&mut self) -> Vec<&mut Secret> {
+        self.postgres.iter_mut().flat_map(|postgres| postgres.secrets()).collect()
     }
 
     /// Nothing is written but the report, which a second run writes again.
@@ -57,38 +64,27 @@ impl Task for VerifyTables {
     }
 }
 
-/// One of the two tables, pinned.
-struct Side {
-    table: Table,
-    at: At,
-}
-
-impl Side {
-    async fn open(lake: &Lake, named: &Named<'_>, at: At) -> Result<Self> {
-        let table = lake.table(&named.table).await?;
-        let at = table.snapshot_id(at)?.map_or(At::Current, At::Snapshot);
-        Ok(Self { table, at })
-    }
-
-    const fn rows(&self) -> Rows<'_> {
-        Rows::Table(&self.table, self.at)
-    }
-}
-
 impl VerifyTables {
     async fn verify(&self, ctx: &Ctx) -> Result<Report> {
         ctx.progress.phase("planning");
         let mut watch = Stopwatch::start("planning");
-        let (here, there) = (Named::parse(&self.source)?, Named::parse(&self.destination)?);
-        let source = Side::open(ctx.lake(here.catalog)?, &here, Self::at(self.source_snapshot.as_deref())).await?;
-        let destination =
-            Side::open(ctx.lake(there.catalog)?, &there, Self::at(self.destination_snapshot.as_deref())).await?;
-        let mut report = self.begin(ctx, (&here, &source), (&there, &destination)).await?;
+        let source = match &self.postgres {
+            Some(postgres) => Side::Database(Database::plan(ctx, postgres).await?),
+            None => {
+                let name = self.source.as_deref().unwrap_or_default();
+                Side::table(ctx, name, Self::at(self.source_snapshot.as_deref())).await?
+            }
+        };
+        let there = Self::at(self.destination_snapshot.as_deref());
+        let destination = Side::table(ctx, &self.destination, there).await?;
+        let mut report = self.begin(ctx, &source, &destination).await?;
         let mut found = report.schema.differences();
-        if self.level != Level::Schema {
+        // A database is read to be counted, which the comparison does anyway.
+        let counts_first = self.level == Level::Counts || matches!(source, Side::Table { .. });
+        if self.level != Level::Schema && counts_first {
             watch.next("counting", None);
             ctx.progress.phase("counting");
-            let counts = (source.table.count(source.at).await?, destination.table.count(destination.at).await?);
+            let counts = (source.count().await?, destination.count().await?);
             report.rows = RowsCompared { source: counts.0, destination: Some(counts.1) };
             report.row_count_match = Some(counts.0 == counts.1);
             if counts.0 != counts.1 {
@@ -98,7 +94,9 @@ impl VerifyTables {
         if self.level == Level::Checksum {
             watch.next("comparing", Some(report.rows.source));
             ctx.progress.phase("comparing");
-            found.extend(self.compare(ctx, &source, &destination, &mut report, &mut watch).await?);
+            let compared = self.compare(ctx, &source, &destination, &mut report, &mut watch).await?;
+            // The numbers of rows were told already, if they were counted.
+            found.extend(compared.into_iter().filter(|text| !counts_first || !text.contains(" rows in the source, ")));
         }
         watch.end();
         report.phases = watch.phases();
@@ -106,18 +104,21 @@ impl VerifyTables {
         Ok(report)
     }
 
-    async fn begin(&self, ctx: &Ctx, source: (&Named<'_>, &Side), destination: (&Named<'_>, &Side)) -> Result<Report> {
-        let (here, there) = (source.1, destination.1);
-        let name = |named: &Named<'_>| named.catalog.unwrap_or(ctx.lakes.default_name()).to_owned();
+    async fn begin(&self, ctx: &Ctx, source: &Side, destination: &Side) -> Result<Report> {
         let mut report = Report::begin(ctx, ctx.job.to_string(), Self::KIND, self);
-        report.source = state_of(&name(source.0), &here.table, here.at);
-        report.destination = state_of(&name(destination.0), &there.table, there.at);
-        (report.source.files, report.source.bytes) = here.table.files(here.at).await?;
-        (report.destination.files, report.destination.bytes) = there.table.files(there.at).await?;
+        (report.source, report.destination) = (source.state().await?, destination.state().await?);
+        let mut there = destination.columns(&[])?;
+        let here = source.columns(&there)?;
+        if let Side::Database(database) = source {
+            let added: Vec<_> =
+                database.lineage().filter(|name| here.iter().all(|column| column.name != *name)).collect();
+            there.retain(|column| !added.contains(&column.name.as_str()));
+            report.not_checked.push(format!("The columns that a load adds to the rows: {}.", added.join(", ")));
+        }
         report.schema = SchemaCompared {
-            columns: compare_schemas(&here.table.columns_at(here.at)?, &there.table.columns_at(there.at)?),
-            partitioning: TextsCompared::new(here.table.partitioning(), there.table.partitioning()),
-            sort_order: TextsCompared::new(here.table.sort_order(), there.table.sort_order()),
+            columns: compare_schemas(&here, &there),
+            partitioning: TextsCompared::new(source.partitioning(), destination.partitioning()),
+            sort_order: TextsCompared::new(source.sort_order(), destination.sort_order()),
             properties_left_out: Vec::new(),
         };
         report.schema_match = report.schema.matches();
@@ -140,12 +141,10 @@ impl VerifyTables {
         }
         let sample = self.sample_rows.unwrap_or(SHOWN) as usize;
         let depth = Depth { figures: true, sample };
-        let (here, there) =
-            (source.rows().measure(&columns, depth).await?, destination.rows().measure(&columns, depth).await?);
+        let here = source.told(source.rows().measure(&columns, depth).await)?;
+        let there = destination.rows().measure(&columns, depth).await?;
         let comparison = Comparison::of(&columns, &here, &there);
         let mut found = comparison.differences();
-        // The numbers of rows were told already.
-        found.retain(|text| !text.contains(" rows in the source, "));
         let same = comparison.checksum_matches();
         report.take(comparison);
         if !same {
@@ -153,7 +152,8 @@ impl VerifyTables {
             ctx.progress.phase("locating");
             let key = (!self.key.is_empty()).then_some(&self.key[..]);
             let by = By { columns: &columns, key, most: sample.max(LEAST_DIFFERING) };
-            let rows = RowsDiffering::of(&columns, differences(source.rows(), destination.rows(), by).await?);
+            let found_rows = source.told(differences(source.rows(), destination.rows(), by).await)?;
+            let rows = RowsDiffering::of(&columns, found_rows);
             found.extend(rows.first());
             report.differences = Some(rows);
         }
@@ -186,14 +186,14 @@ impl VerifyTables {
         }
         report.finished_at = Utc::now();
         report.duration_seconds = seconds(report.finished_at - report.started_at);
-        report.verify_again = Some(report.command());
+        report.verify_again = self.source.is_some().then(|| report.command());
         report.attempts.attempt = ctx.attempt;
     }
 }
 
 /// The columns whose values can be compared: both tables have them, with values of one kind.
 fn comparable(columns: &[ColumnCompared], source: &Side, destination: &Side) -> Result<Vec<String>> {
-    let (here, there) = (source.table.schema_at(source.at)?, destination.table.schema_at(destination.at)?);
+    let (here, there) = (source.schema()?, destination.schema()?);
     let both = columns.iter().filter(|column| column.source.is_some() && column.destination.is_some());
     let alike = both.filter(|column| {
         let fields = (here.field_with_name(&column.name), there.field_with_name(&column.name));

@@ -3,17 +3,26 @@ use icehaul_lake::{At, TableName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Code, Error, FieldError, Result, spec::JobOptions};
+use crate::{
+    Code, Error, FieldError, Result,
+    source::{Names, Postgres, Source},
+    spec::{JobOptions, closed},
+};
 
 /// The most rows that a report shows.
 const MOST_SAMPLED: u32 = 100;
 
-/// Two tables, or two snapshots of one, compared where they are.
+/// Two tables, two snapshots of one, or the rows of a database and a table, compared where they are.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct VerifyTables {
-    /// A table, as `[catalog.]namespace.table`.
+    /// A table, as `[catalog.]namespace.table`. Either this or `postgres`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"staging.orders")]
-    pub source: String,
+    pub source: Option<String>,
+    /// A query or table of a PostgreSQL database, with the fields of a load: the rows that the table must hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = closed)]
+    pub postgres: Option<Box<Postgres>>,
     /// The table that it is compared with, in the same form.
     #[schemars(example = &"production.orders")]
     pub destination: String,
@@ -81,10 +90,20 @@ impl VerifyTables {
         let mut wrong = self.options.check();
         let mut fault =
             |field: &str, code, detail: String| wrong.push(FieldError { field: field.into(), code, detail });
-        for (field, name) in [("source", &self.source), ("destination", &self.destination)] {
-            if let Err(e) = Named::parse(name) {
+        for (field, name) in [("source", self.source.as_ref()), ("destination", Some(&self.destination))] {
+            if let Some(Err(e)) = name.map(|name| Named::parse(name)) {
                 fault(field, Code::InvalidIdentifier, e.message().into());
             }
+        }
+        match (&self.source, &self.postgres) {
+            (None, None) => fault("source", Code::MissingField, "name a table here, or a query in `postgres`".into()),
+            (Some(_), Some(_)) => {
+                fault("postgres", Code::ConflictingFields, "stands instead of `source`: give one of them".into());
+            }
+            _ => {}
+        }
+        if self.postgres.is_some() && self.source_snapshot.is_some() {
+            fault("source_snapshot", Code::ConflictingFields, "a database has no snapshots to choose from".into());
         }
         let snapshots =
             [("source_snapshot", &self.source_snapshot), ("destination_snapshot", &self.destination_snapshot)];
@@ -93,19 +112,30 @@ impl VerifyTables {
                 fault(field, Code::InvalidField, "must be a snapshot id: a whole number of 64 bits".into());
             }
         }
-        if self.source == self.destination && self.source_snapshot == self.destination_snapshot {
+        if self.source.as_ref() == Some(&self.destination) && self.source_snapshot == self.destination_snapshot {
             fault("destination", Code::SameTable, "is the source itself: name another table or snapshot".into());
         }
         if self.sample_rows.is_some_and(|rows| rows > MOST_SAMPLED) {
             fault("sample_rows", Code::InvalidField, format!("at most {MOST_SAMPLED} rows are shown"));
         }
+        wrong.extend(self.postgres.iter().flat_map(|postgres| within("postgres", postgres.check())));
         wrong
+    }
+
+    /// What names of the configuration are wrong.
+    pub(super) fn unknown_names(&self, names: &Names<'_>) -> Vec<FieldError> {
+        self.postgres.iter().flat_map(|postgres| within("postgres", postgres.check_names(names))).collect()
     }
 
     /// A state that a snapshot's id names.
     pub(super) fn at(snapshot: Option<&str>) -> At {
         snapshot.and_then(|text| text.parse().ok()).map_or(At::Current, At::Snapshot)
     }
+}
+
+/// The faults of a member, under its name.
+fn within(member: &str, faults: Vec<FieldError>) -> Vec<FieldError> {
+    faults.into_iter().map(|fault| FieldError { field: format!("{member}.{}", fault.field), ..fault }).collect()
 }
 
 #[cfg(test)]

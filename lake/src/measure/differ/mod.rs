@@ -7,6 +7,7 @@ mod buckets;
 mod digests;
 mod fetch;
 
+use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,12 @@ use crate::{At, Batches, Error, Kind, Result, Scan, Table, Target, WrittenFile, 
 /// The most rows of both sides whose digests are compared one by one.
 const MOST_DIGESTS: u64 = 200_000;
 
+/// Rows outside of tables that are the same ones each time that they are read.
+pub trait Reread: Send + Sync {
+    /// Reads the named columns of all rows, in that order, by at most so many streams side by side.
+    fn open<'a>(&'a self, columns: &'a [String], lanes: usize) -> BoxFuture<'a, Result<Vec<Batches>>>;
+}
+
 /// Rows that can be read as often as is needed.
 #[derive(Clone, Copy)]
 pub enum Rows<'a> {
@@ -23,6 +30,8 @@ pub enum Rows<'a> {
     Table(&'a Table, At),
     /// Those of files that are not part of a table yet.
     Files(&'a Target, &'a [WrittenFile]),
+    /// Those of a place that is no table.
+    Foreign(&'a dyn Reread),
 }
 
 impl Rows<'_> {
@@ -34,13 +43,14 @@ impl Rows<'_> {
                 table.scan_parallel(scan, cores).await
             }
             Self::Files(target, files) => target.read_back_parallel(files, Some(columns), cores),
+            Self::Foreign(rows) => rows.open(columns, cores).await,
         }
     }
 
     /// The measure of the named columns.
     ///
     /// # Errors
-    /// As [`Table::scan`] or [`Target::read_back`].
+    /// As [`Table::scan`], [`Target::read_back`] or [`Reread::open`].
     pub async fn measure(&self, columns: &[String], depth: Depth) -> Result<Measured> {
         measure(self.open(columns).await?, None, depth).await
     }
