@@ -1,6 +1,6 @@
 //! The parts of a page.
 use icehaul_jobs::report::{Report, RowCompared, TableState};
-use icehaul_lake::measure::{ColumnFigures, DifferingRow, SampledRow};
+use icehaul_lake::measure::{ColumnFigures, DifferingRow, PartitionsDiffering, SampledRow};
 
 use super::{
     bars::{Bar, bars},
@@ -223,8 +223,24 @@ pub(super) fn differences(report: &Report) -> String {
             number(rows.differing_rows),
         );
         text.push_str(&format!("<p class=\"soft\">{}</p>\n", escaped(&told)));
+        text.push_str(&rows.partitions.as_ref().map(partitions).unwrap_or_default());
     }
     section("What differs", &text)
+}
+
+/// The partitions that differ.
+fn partitions(found: &PartitionsDiffering) -> String {
+    let told = format!(
+        "{} of {} partitions differ ({}).",
+        number(found.differing),
+        number(found.partitions),
+        found.by.to_lowercase()
+    );
+    let rows = found.first.iter().map(|partition| {
+        let rows = [partition.source_rows, partition.destination_rows].map(|rows| Cell::number(Some(rows)));
+        (true, [Cell::text(&partition.partition)].into_iter().chain(rows).collect())
+    });
+    format!("<p>{}</p>\n", escaped(&told)) + &table(&["Partition", "Rows in source", "Rows in destination"], rows)
 }
 
 /// What the report does not vouch for.

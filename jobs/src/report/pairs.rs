@@ -1,5 +1,5 @@
 //! Rows that differ, each beside the one that it was or became.
-use icehaul_lake::measure::{Differences, DifferingRow};
+use icehaul_lake::measure::{Differences, DifferingRow, PartitionsDiffering};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,10 @@ pub struct RowsDiffering {
     pub complete: bool,
     /// The first differing rows.
     pub pairs: Vec<RowPair>,
+    /// The partitions in which the sides differ; null if neither side is partitioned by columns that were compared, or there are
+    /// more than 10,000 partitions.
+    #[serde(default)]
+    pub partitions: Option<PartitionsDiffering>,
 }
 
 /// A row of either side, or one of each that seem to be the same.
@@ -48,12 +52,25 @@ impl RowsDiffering {
             differing_buckets: found.differing_buckets,
             examined_buckets: found.examined_buckets,
             differing_rows: found.differing_rows,
+            partitions: found.partitions,
         }
     }
 
-    /// The first of them in a sentence.
-    #[must_use]
-    pub fn first(&self) -> Option<String> {
+    /// Where the differences are, and the first differing row, in a sentence each.
+    pub fn told(&self) -> impl Iterator<Item = String> {
+        self.partition().into_iter().chain(self.first())
+    }
+
+    fn partition(&self) -> Option<String> {
+        let partitions = self.partitions.as_ref()?;
+        let first = partitions.first.first()?;
+        Some(format!(
+            "{} of {} partitions differ, the first is `{}` ({} rows in the source, {} in the destination)",
+            partitions.differing, partitions.partitions, first.partition, first.source_rows, first.destination_rows
+        ))
+    }
+
+    fn first(&self) -> Option<String> {
         let pair = self.pairs.first()?;
         let side = |row: &Option<DifferingRow>, name: &str| {
             let row = row.as_ref()?;

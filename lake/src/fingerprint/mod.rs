@@ -48,6 +48,12 @@ impl Fingerprint {
         self.rows
     }
 
+    /// Adds a row.
+    pub(crate) fn count(&mut self, row: &RowDigest) {
+        self.rows = self.rows.wrapping_add(1);
+        add(&mut self.sum, &limbs(row));
+    }
+
     /// Adds the rows of `other`.
     ///
     /// # Errors

@@ -12,7 +12,9 @@ use arrow_schema::{Schema, SchemaRef};
 
 use crate::{Error, Fingerprint, Kind, Result, fingerprint::Hasher};
 
-pub use differ::{By, Differences, DifferingRow, Reread, Rows, differences};
+pub use differ::{
+    By, Differences, DifferingRow, PartitionDiffering, Partitioning, PartitionsDiffering, Reread, Rows, differences,
+};
 pub use figures::ColumnFigures;
 use figures::Figures;
 use sample::Sample;

@@ -14,6 +14,7 @@ pub(crate) use conform::Conform;
 pub use data_file::WrittenFile;
 pub(crate) use data_file::hex;
 pub(crate) use layout::{Layout, data_location};
+pub(crate) use partitions::Partitions;
 pub(crate) use read_back::{read_back, read_back_parallel};
 pub use writer::TableWriter;
 

@@ -22,8 +22,19 @@ pub(super) struct Part {
     pub(super) rows: RecordBatch,
 }
 
+/// A partition, and which rows of a batch are in it.
+pub(crate) struct Group {
+    key: OwnedRow,
+    /// The values of the partition's fields in Iceberg's JSON form.
+    pub(crate) values: Vec<serde_json::Value>,
+    /// The fields' names and values as people write them.
+    pub(crate) names: Vec<(String, String)>,
+    /// The rows' places.
+    pub(crate) rows: Vec<u32>,
+}
+
 /// Works out partitions for one spec.
-pub(super) struct Partitions {
+pub(crate) struct Partitions {
     spec: PartitionSpecRef,
     kinds: StructType,
     calculator: PartitionValueCalculator,
@@ -31,7 +42,7 @@ pub(super) struct Partitions {
 }
 
 impl Partitions {
-    pub(super) fn new(spec: &PartitionSpecRef, schema: &SchemaRef) -> Result<Self> {
+    pub(crate) fn new(spec: &PartitionSpecRef, schema: &SchemaRef) -> Result<Self> {
         let calculator = PartitionValueCalculator::try_new(spec, schema).map_err(|e| refused(&e))?;
         let fields = match calculator.partition_arrow_type() {
             DataType::Struct(fields) => fields.iter().map(|field| SortField::new(field.data_type().clone())).collect(),
@@ -44,6 +55,20 @@ impl Partitions {
 
     /// The parts of a batch, in the order of their first rows.
     pub(super) fn split(&self, batch: &RecordBatch) -> Result<Vec<Part>> {
+        let part = |group: Group| {
+            let names = group.names.iter().map(|(name, value)| format!("{}={}", clean(name), clean(value)));
+            let directory = names.collect::<Vec<_>>().join("/");
+            let rows = match group.rows.len() == batch.num_rows() {
+                true => batch.clone(),
+                false => take_record_batch(batch, &UInt32Array::from(group.rows)).map_err(|e| refused(&e))?,
+            };
+            Ok(Part { key: group.key, values: group.values, directory, rows })
+        };
+        self.groups(batch)?.into_iter().map(part).collect()
+    }
+
+    /// The partitions of a batch, in the order of their first rows.
+    pub(crate) fn groups(&self, batch: &RecordBatch) -> Result<Vec<Group>> {
         let values = self.calculator.calculate(batch).map_err(|e| refused(&e))?;
         let rows = self.converter.convert_columns(values.as_struct().columns()).map_err(|e| refused(&e))?;
         let mut groups: Vec<Vec<u32>> = Vec::new();
@@ -56,16 +81,10 @@ impl Partitions {
             }
         }
         drop(known);
-        groups.into_iter().map(|group| self.part(batch, &values, &rows, group).map_err(|e| refused(&e))).collect()
+        groups.into_iter().map(|group| self.group(&values, &rows, group).map_err(|e| refused(&e))).collect()
     }
 
-    fn part(
-        &self,
-        batch: &RecordBatch,
-        values: &ArrayRef,
-        rows: &arrow_row::Rows,
-        group: Vec<u32>,
-    ) -> Result<Part, ArrowError> {
+    fn group(&self, values: &ArrayRef, rows: &arrow_row::Rows, group: Vec<u32>) -> Result<Group, ArrowError> {
         let first = group[0];
         let key = rows.row(first as usize).owned();
         let external = |e: iceberg::Error| ArrowError::ExternalError(Box::new(e));
@@ -79,19 +98,10 @@ impl Partitions {
             Some(value) => value.clone().try_into_json(&field.field_type).map_err(external),
             None => Ok(serde_json::Value::Null),
         });
-        let names = self.spec.fields().iter().zip(fields()).map(|(field, (kind, value))| {
-            format!("{}={}", clean(&field.name), clean(&readable(field.transform, &kind.field_type, value)))
-        });
-        Ok(Part {
-            key,
-            values: json.collect::<Result<_, _>>()?,
-            directory: names.collect::<Vec<_>>().join("/"),
-            rows: if group.len() == batch.num_rows() {
-                batch.clone()
-            } else {
-                take_record_batch(batch, &UInt32Array::from(group))?
-            },
-        })
+        let names = self.spec.fields().iter().zip(fields());
+        let names = names
+            .map(|(field, (kind, value))| (field.name.clone(), readable(field.transform, &kind.field_type, value)));
+        Ok(Group { key, values: json.collect::<Result<_, _>>()?, names: names.collect(), rows: group })
     }
 }
 

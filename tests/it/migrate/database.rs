@@ -109,11 +109,10 @@ async fn what_is_no_such_request_is_refused_and_failures_are_those_of_a_load() {
         "mysql unknown_field"
     );
 
-    for (query, code) in [
-        ("select nothing from nowhere", "query_error"),
-        ("delete from orders", "query_not_allowed"),
-        ("select 1 / (g - 500) as id from generate_series(1, 1000) g", "query_error"),
-    ] {
+    wrong["postgres"] = json!({"host": "h", "database": "d", "user": "u", "query": "delete from orders"});
+    assert_eq!(refused(&wrong).await, ["postgres.query query_not_allowed"]);
+    let fails = "select 1 / (g - 500) as id from generate_series(1, 1000) g";
+    for (query, code) in [("select nothing from nowhere", "source_table_not_found"), (fails, "query_error")] {
         let job = stand.icehaul.run("/verify", &request(&stand, json!({"query": query}), "orders")).await;
         assert_eq!(job["error"]["code"], code, "{query}: {job:#}");
     }

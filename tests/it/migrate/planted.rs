@@ -146,3 +146,71 @@ async fn many_differences_are_shown_by_key_and_snapshots_of_one_table_are_compar
         "{job:#}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn differences_are_followed_down_to_their_partitions() {
+    let stand = Stand::new().await;
+    let rows = "select g as id, case g % 4 when 0 then null when 1 then 'Oslo' else 'Zürich/' || g % 4 end as city, date '2024-01-15' + g / 100 as day from generate_series(1, 9000) g";
+    let load = async |table: &str, query: String, by: Value| {
+        let mut body = crate::connection(&stand.database);
+        for (name, value) in [("query", query.as_str()), ("table_name", table), ("namespace", "raw")] {
+            body[name] = value.into();
+        }
+        body["lineage"] = false.into();
+        body["partition_by"] = by;
+        stand.icehaul.loaded(&body).await;
+    };
+    load("plain", rows.to_owned(), json!([])).await;
+    load("parted", format!("select id, case id when 5001 then 'Bergen' else city end as city, day from ({rows}) t where id not in (1000, 1004)"), json!(["city", "month(day)"])).await;
+    // Either side's partitioning will do.
+    for (source, destination, turned) in [("plain", "parted", false), ("parted", "plain", true)] {
+        let body =
+            json!({"source": format!("raw.{source}"), "destination": format!("raw.{destination}"), "key": ["id"]});
+        let job = stand.icehaul.run("/verify", &body).await;
+        assert_eq!(job["error"]["code"], "verification_failed", "{job:#}");
+        let report = stand.report(&job["job_id"]).await;
+        let found = &report["differences"]["partitions"];
+        assert_eq!(
+            (&found["by"], &found["partitions"], &found["differing"]),
+            (&json!("PARTITION BY city, day MONTH"), &json!(17), &json!(3)),
+            "{found:#}"
+        );
+        let seen: Vec<_> = found["first"]
+            .as_array()
+            .expect("partitions")
+            .iter()
+            .map(|partition| {
+                let sides = ["source_rows", "destination_rows"].map(|side| partition[side].as_u64());
+                let name = partition["partition"].as_str().expect("a name").to_owned();
+                assert_eq!(partition["source_fingerprint"].is_null(), sides[0] == Some(0), "{partition}");
+                (name, if turned { (sides[1], sides[0]) } else { (sides[0], sides[1]) })
+            })
+            .collect();
+        assert!(seen.contains(&("city=Bergen, day_month=2024-03".to_owned(), (Some(0), Some(1)))), "{seen:?}");
+        assert!(
+            seen.iter().any(|(name, (here, there))| name == "city=Oslo, day_month=2024-03"
+                && here.zip(*there).is_some_and(|(here, there)| here == there + 1)),
+            "{seen:?}"
+        );
+        assert!(
+            seen.iter().any(|(name, (here, there))| name == "city=null, day_month=2024-01"
+                && here.zip(*there).is_some_and(|(here, there)| here == there + 2)),
+            "{seen:?}"
+        );
+        assert!(
+            job["error"]["message"]
+                .as_str()
+                .is_some_and(|text| text.contains("3 of 17 partitions differ, the first is `city=")),
+            "{job:#}"
+        );
+        assert_eq!(report["differences"]["pairs"].as_array().map(Vec::len), Some(3));
+        let id = job["job_id"].as_str().expect("an id");
+        let page = reqwest::get(format!("{}/api/v1/migrations/{id}/report?format=html", stand.icehaul.url))
+            .await
+            .expect("an answer")
+            .text()
+            .await
+            .expect("text");
+        assert!(page.contains("<td>city=Bergen, day_month=2024-03</td>"), "{page}");
+    }
+}

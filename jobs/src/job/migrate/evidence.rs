@@ -158,7 +158,7 @@ impl Evidence {
 
     /// Takes the rows that differ.
     pub fn differing(&mut self, rows: RowsDiffering) {
-        self.report.found.extend(rows.first());
+        self.report.found.extend(rows.told());
         self.report.differences = Some(rows);
     }
 

@@ -5,7 +5,7 @@ use chrono::Utc;
 use futures::TryStreamExt;
 use icehaul_lake::{
     At, Batches, Change, Committed, Lake, Replaced, Scan, Table, Target, Touched, failpoint,
-    measure::{By, Depth, Measurer, Rows, differences},
+    measure::{By, Depth, Measurer, Partitioning, Rows, differences},
 };
 use serde_json::json;
 
@@ -201,7 +201,8 @@ impl<'a> Migration<'a> {
         if self.request.manner.validate && self.request.manner.transform.is_none() {
             self.ctx.progress.phase("locating");
             let columns = evidence.column_names();
-            let by = By { columns: &columns, key: None, most: DIFFERING };
+            let partitioning = Partitioning::of_target(target).filter(|by| by.fits(&columns));
+            let by = By { columns: &columns, key: None, most: DIFFERING, partitioning: partitioning.as_ref() };
             let (here, there) = (Rows::Table(&source.table, source.at), Rows::Files(target, &written.files));
             evidence.differing(RowsDiffering::of(&columns, differences(here, there, by).await?));
         }

@@ -96,7 +96,8 @@ impl VerifyTables {
             ctx.progress.phase("comparing");
             let compared = self.compare(ctx, &source, &destination, &mut report, &mut watch).await?;
             // The numbers of rows were told already, if they were counted.
-            found.extend(compared.into_iter().filter(|text| !counts_first || !text.contains(" rows in the source, ")));
+            let new: Vec<_> = compared.into_iter().filter(|text| !found.contains(text)).collect();
+            found.extend(new);
         }
         watch.end();
         report.phases = watch.phases();
@@ -151,10 +152,13 @@ impl VerifyTables {
             watch.next("locating", None);
             ctx.progress.phase("locating");
             let key = (!self.key.is_empty()).then_some(&self.key[..]);
-            let by = By { columns: &columns, key, most: sample.max(LEAST_DIFFERING) };
+            let parted = [destination, source].into_iter().filter_map(Side::partitions);
+            let partitioning = parted.filter(|by| by.fits(&columns)).next();
+            let most = sample.max(LEAST_DIFFERING);
+            let by = By { columns: &columns, key, most, partitioning: partitioning.as_ref() };
             let found_rows = source.told(differences(source.rows(), destination.rows(), by).await)?;
             let rows = RowsDiffering::of(&columns, found_rows);
-            found.extend(rows.first());
+            found.extend(rows.told());
             report.differences = Some(rows);
         }
         Ok(found)

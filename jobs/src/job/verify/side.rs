@@ -1,6 +1,9 @@
 //! What is compared: a table at a snapshot, or the rows of a database.
 use arrow_schema::SchemaRef;
-use icehaul_lake::{At, Column, Table, measure::Rows};
+use icehaul_lake::{
+    At, Column, Table,
+    measure::{Partitioning, Rows},
+};
 
 use super::{database::Database, request::Named};
 use crate::{Ctx, Result, job::state_of, report::TableState};
@@ -54,6 +57,14 @@ impl Side {
     pub fn partitioning(&self) -> Option<String> {
         match self {
             Self::Table { table, .. } => table.partitioning(),
+            Self::Database(_) => None,
+        }
+    }
+
+    /// The partitions in which differences are looked for.
+    pub fn partitions(&self) -> Option<Partitioning> {
+        match self {
+            Self::Table { table, .. } => Partitioning::of_table(table),
             Self::Database(_) => None,
         }
     }

@@ -3,7 +3,11 @@ use std::collections::BTreeSet;
 
 use arrow_array::RecordBatch;
 
-use super::{By, Rows, digests::Digester};
+use super::{
+    By, Rows,
+    digests::Digester,
+    partitions::{Parted, Parter},
+};
 use crate::{
     Result,
     fingerprint::{RowDigest, add, limbs},
@@ -24,34 +28,41 @@ pub(super) fn bucket_of(digest: &RowDigest) -> usize {
     usize::from(u16::from_be_bytes([digest[0], digest[1]]))
 }
 
-/// Reads all rows into buckets.
-pub(super) async fn fill(rows: Rows<'_>, by: By<'_>) -> Result<Vec<Bucket>> {
+/// Reads all rows into buckets, and by partition if that is wanted.
+pub(super) async fn fill(rows: Rows<'_>, by: By<'_>) -> Result<(Vec<Bucket>, Parted)> {
     let takers = share(rows.open(by.columns).await?, |schema| {
-        Ok(Filler { digester: Digester::new(schema, by)?, buckets: vec![Bucket::default(); COUNT] })
+        Ok(Filler {
+            digester: Digester::new(schema, by)?,
+            buckets: vec![Bucket::default(); COUNT],
+            parter: by.partitioning.map(|partitioning| Parter::new(partitioning, schema)).transpose()?,
+        })
     });
-    let mut all = vec![Bucket::default(); COUNT];
+    let (mut all, mut parted) = (vec![Bucket::default(); COUNT], Parted::default());
     for taker in takers.await? {
         for (bucket, more) in all.iter_mut().zip(taker.buckets) {
             bucket.rows += more.rows;
             add(&mut bucket.sum, &more.sum);
         }
+        taker.parter.map_or(Ok(()), |parter| parted.merge(parter.finish()))?;
     }
-    Ok(all)
+    Ok((all, parted))
 }
 
 struct Filler {
     digester: Digester,
     buckets: Vec<Bucket>,
+    parter: Option<Parter>,
 }
 
 impl Taker for Filler {
     fn take(&mut self, batch: &RecordBatch) -> Result<()> {
-        for (key, row) in self.digester.digests(batch)? {
-            let bucket = &mut self.buckets[bucket_of(&key)];
+        let digests = self.digester.digests(batch)?;
+        for (key, row) in &digests {
+            let bucket = &mut self.buckets[bucket_of(key)];
             bucket.rows += 1;
-            add(&mut bucket.sum, &limbs(&row));
+            add(&mut bucket.sum, &limbs(row));
         }
-        Ok(())
+        self.parter.as_mut().map_or(Ok(()), |parter| parter.take(batch, &digests))
     }
 }
 

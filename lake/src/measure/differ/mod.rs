@@ -6,10 +6,13 @@
 mod buckets;
 mod digests;
 mod fetch;
+mod partitions;
 
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use partitions::{PartitionDiffering, Partitioning, PartitionsDiffering};
 
 use super::{Depth, Measured, streams::measure};
 use crate::{At, Batches, Error, Kind, Result, Scan, Table, Target, WrittenFile, fingerprint::RowDigest};
@@ -69,6 +72,8 @@ pub struct Differences {
     pub differing_rows: u64,
     /// The first of them, by their digests, or by those of their keys.
     pub rows: Vec<DifferingRow>,
+    /// The partitions in which they are; null if no partitioning was given, or there are more than 10,000.
+    pub partitions: Option<PartitionsDiffering>,
 }
 
 /// A row that is not equally often on both sides.
@@ -95,6 +100,8 @@ pub struct By<'a> {
     pub key: Option<&'a [String]>,
     /// So many keys, or rows without one, are shown.
     pub most: usize,
+    /// Partitions in which differences are looked for too.
+    pub partitioning: Option<&'a Partitioning>,
 }
 
 /// The digest by which rows are grouped, and that of the whole row.
@@ -105,7 +112,8 @@ type Pair = (RowDigest, RowDigest);
 /// # Errors
 /// As [`Rows::measure`]; [`Kind::SchemaMismatch`] if a key does not tell enough rows apart.
 pub async fn differences(source: Rows<'_>, destination: Rows<'_>, by: By<'_>) -> Result<Differences> {
-    let (here, there) = (buckets::fill(source, by).await?, buckets::fill(destination, by).await?);
+    let ((here, parted_here), (there, parted_there)) =
+        (buckets::fill(source, by).await?, buckets::fill(destination, by).await?);
     let (differing, chosen) = buckets::choose(&here, &there, MOST_DIGESTS);
     let counts = digests::compare(source, destination, by, &chosen).await?;
     if counts.too_many {
@@ -119,5 +127,6 @@ pub async fn differences(source: Rows<'_>, destination: Rows<'_>, by: By<'_>) ->
         examined_buckets: chosen.len() as u64,
         differing_rows: counts.differing(),
         rows: fetch::rows(source, destination, by, &wanted).await?,
+        partitions: by.partitioning.and_then(|by| partitions::compare(by, &parted_here, &parted_there)),
     })
 }
