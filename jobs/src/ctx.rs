@@ -12,7 +12,7 @@ use crate::{
     AfterFailure, Code, Error, JobId, Result, Sealer,
     config::{Connections, FileRoots, Limits},
     crawl::Sites,
-    queue::{JobDocument, Queue},
+    queue::{Attempt, JobDocument, Queue},
     spec::JobSpec,
 };
 
@@ -132,6 +132,14 @@ impl Ctx {
         match &self.children {
             Some(children) => children.run(self.job).await,
             None => Ok(None),
+        }
+    }
+
+    /// The job's attempts up to this one, for its report; none where there is no queue, or it does not answer.
+    pub async fn attempts(&self) -> Vec<Attempt> {
+        match &self.children {
+            Some(children) => children.get(self.job).await.map(|document| document.attempts).unwrap_or_default(),
+            None => Vec::new(),
         }
     }
 

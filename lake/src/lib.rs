@@ -35,6 +35,6 @@ pub use fingerprint::Fingerprint;
 pub use folder::{Folder, FolderFile};
 pub use lake::{Lake, Lakes};
 pub use name::{Namespace, TableName};
-pub use read::{At, Changes, FileInfo, Scan, SnapshotInfo, Table, Touched, between};
+pub use read::{At, Changes, FileInfo, Filter, Scan, SnapshotInfo, Table, Touched, between, equal};
 pub use schema::{Model, PartitionField, SchemaMode, TableSpec, Target, is_uuid};
 pub use write::{Compression, TableWriter, WrittenFile};

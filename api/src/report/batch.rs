@@ -1,18 +1,23 @@
 //! The page of a batch.
-use icehaul_jobs::report::{BatchReport, Verdict};
+use icehaul_jobs::{
+    audit::Record,
+    report::{BatchReport, Verdict},
+};
 
 use super::{
     STYLE,
     bars::{Bar, bars},
     escaped, number,
     table::{Cell, table},
+    trail,
 };
+use crate::routes::Asked;
 
 /// The most tables that are drawn as bars.
 const DRAWN: usize = 40;
 
 /// The whole page.
-pub(crate) fn batch_page(report: &BatchReport) -> String {
+pub(crate) fn batch_page(report: &BatchReport, asked: Option<&Asked>, records: &[Record]) -> String {
     let (class, badge) = match report.verdict {
         Verdict::Match => ("match", "✔ ALL TABLES MATCH"),
         Verdict::Mismatch => ("mismatch", "✘ NOT ALL TABLES WERE MIGRATED"),
@@ -54,7 +59,7 @@ pub(crate) fn batch_page(report: &BatchReport) -> String {
          <style>{STYLE}</style>\n</head>\n<body>\n<header class=\"{class}\">\n<div class=\"badge\">{badge}</div>\n\
          <h1>Migration of {n} tables</h1>\n<p>{summary}</p>\n<p class=\"soft\">{id} · {finished} · {seconds} s, {parallel} side by \
          side · {rows} rows · {bytes} bytes · {tool} {version}</p>\n</header>\n<h2>Tables</h2>\n{tables}<h2>Time</h2>\n{bars}\
-         <h2>Request</h2>\n<pre>{request}</pre>\n</body>\n</html>\n",
+         <h2>Request</h2>\n<pre>{request}</pre>\n{trail}</body>\n</html>\n",
         n = report.tables.len(),
         summary = escaped(&report.summary),
         id = escaped(&report.migration_id),
@@ -67,5 +72,6 @@ pub(crate) fn batch_page(report: &BatchReport) -> String {
         version = escaped(&report.tool.version),
         bars = bars("Seconds of each table", &drawn),
         request = escaped(&request),
+        trail = trail::asked(asked, records),
     )
 }

@@ -4,6 +4,7 @@ mod batch;
 mod page;
 mod sections;
 mod table;
+mod trail;
 
 use std::sync::LazyLock;
 

@@ -1,10 +1,14 @@
 //! The page of one migration or verification.
-use icehaul_jobs::report::{Report, Verdict};
+use icehaul_jobs::{
+    audit::Record,
+    report::{Report, Verdict},
+};
 
-use super::{STYLE, escaped, sections};
+use super::{STYLE, escaped, sections, trail};
+use crate::routes::Asked;
 
 /// The whole page.
-pub(crate) fn page(report: &Report) -> String {
+pub(crate) fn page(report: &Report, asked: Option<&Asked>, records: &[Record]) -> String {
     let (class, badge) = match report.verdict {
         Verdict::Match => ("match", "✔ MATCH"),
         Verdict::Mismatch => ("mismatch", "✘ MISMATCH"),
@@ -22,6 +26,8 @@ pub(crate) fn page(report: &Report) -> String {
         sections::sample(report),
         sections::not_checked(report),
         sections::again(report),
+        trail::attempts(&report.attempts),
+        trail::asked(asked, records),
     ]
     .concat();
     format!(

@@ -11,7 +11,7 @@ use super::{
 /// The most files that the page shows; the JSON has more.
 const FILES: usize = 200;
 
-fn section(title: &str, content: &str) -> String {
+pub(super) fn section(title: &str, content: &str) -> String {
     format!("<h2>{}</h2>\n{content}", escaped(title))
 }
 
@@ -249,23 +249,12 @@ pub(super) fn not_checked(report: &Report) -> String {
     section("What was not checked", &format!("<ul>\n{items}</ul>\n"))
 }
 
-/// How to check again, who did it, and what was asked.
+/// How to check again, and what was asked.
 pub(super) fn again(report: &Report) -> String {
     let command = report.verify_again.as_deref().map_or_else(
         || "<p>The rows of this migration cannot be told from those that were there before.</p>\n".to_owned(),
         |command| format!("<pre>{}</pre>\n", escaped(command)),
     );
     let request = serde_json::to_string_pretty(&report.request).unwrap_or_default();
-    let attempts = &report.attempts;
-    let finished =
-        attempts.finished_by_attempt.map(|n| format!("; attempt {n} finished the report")).unwrap_or_default();
-    section("Check again", &command)
-        + &section(
-            "Request",
-            &format!(
-                "<p class=\"soft\">Attempt {}{finished}.</p>\n<pre>{}</pre>\n",
-                attempts.attempt,
-                escaped(&request)
-            ),
-        )
+    section("Check again", &command) + &section("Request", &format!("<pre>{}</pre>\n", escaped(&request)))
 }

@@ -8,10 +8,12 @@ use axum::{
 use chrono::{DateTime, Utc};
 use icehaul_jobs::{
     Code, Error,
+    audit::{self, Question, Record, Trail},
     report::{AnyReport, Store, Verdict},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::jobs::{DEFAULT_LIMIT, link};
 use crate::{
@@ -21,6 +23,9 @@ use crate::{
     problem::parameter,
     report,
 };
+
+/// The most records of the audit trail that a report shows.
+const MOST_RECORDS: usize = 100;
 
 /// Which migrations to list.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -142,6 +147,54 @@ pub(crate) struct WhichForm {
     format: Option<Form>,
 }
 
+/// A report with what is known of its job by now.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Reported {
+    /// The report as it lies beside the tables.
+    #[serde(flatten)]
+    report: AnyReport,
+    /// Who asked for the job; null if no trail was kept, or it cannot be read now.
+    asked_by: Option<Asked>,
+    /// The job's records in the audit trail, oldest first; those that wait to be written have no number and no hashes.
+    audit: Vec<Record>,
+}
+
+/// Who asked for a job.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(crate) struct Asked {
+    /// `anonymous`, a caller of the API, which knows no users; `icehaul`, Icehaul itself, for a part of a batch.
+    pub(crate) requester: Option<String>,
+    /// The program that the caller says it is.
+    pub(crate) client: Option<String>,
+    /// The address that the caller's connection came from.
+    pub(crate) address: Option<String>,
+    /// When.
+    pub(crate) at: DateTime<Utc>,
+}
+
+impl Asked {
+    /// As the records of a job tell it.
+    fn of(records: &[Record]) -> Option<Self> {
+        let submitted = records.iter().find(|record| record.action.as_deref() == Some("submit"))?;
+        let Record { requester, client, address, at, .. } = submitted.clone();
+        Some(Self { requester, client, address, at })
+    }
+}
+
+/// A job's records in the audit trail, oldest first. A report is there without them too.
+async fn trail(state: &AppState, id: &str) -> Vec<Record> {
+    let Ok(job) = id.parse() else { return Vec::new() };
+    let trail = Trail { queue: state.queue.clone(), lakes: state.lakes.clone() };
+    let question = Question { job: Some(job), ..Question::default() };
+    match audit::find(&trail, &question, MOST_RECORDS, None).await {
+        Ok(page) => page.records.into_iter().rev().collect(),
+        Err(error) => {
+            tracing::warn!(job_id = %job, error = error.message(), "a report goes without its audit records");
+            Vec::new()
+        }
+    }
+}
+
 pub(crate) async fn report(
     State(state): State<AppState>,
     MigrationPath(id): MigrationPath,
@@ -152,15 +205,22 @@ pub(crate) async fn report(
         Err(error) if error.code() == Code::ReportNotFound => return Err(missing(&state, &id, error).await.into()),
         found => found?,
     };
+    let records = trail(&state, &id).await;
+    let asked = Asked::of(&records);
     let form = which.format.unwrap_or(if prefers_html(&headers) { Form::Html } else { Form::Json });
     Ok(match form {
-        Form::Json => ([(header::CONTENT_TYPE, "application/json")], stored.json).into_response(),
+        Form::Json => {
+            // What lies there is passed on whole, also if another release has written it.
+            let mut report: Value = serde_json::from_slice(&stored.json).unwrap_or_default();
+            (report["asked_by"], report["audit"]) = (json!(asked), json!(records));
+            Json(report).into_response()
+        }
         Form::Html => {
             const POLICY: HeaderName = header::CONTENT_SECURITY_POLICY;
             let headers = [(POLICY, report::policy()), (header::CONTENT_TYPE, "text/html; charset=utf-8")];
             let page = match &stored.report {
-                AnyReport::One(one) => report::page(one),
-                AnyReport::Batch(batch) => report::batch_page(batch),
+                AnyReport::One(one) => report::page(one, asked.as_ref(), &records),
+                AnyReport::Batch(batch) => report::batch_page(batch, asked.as_ref(), &records),
             };
             (headers, page).into_response()
         }

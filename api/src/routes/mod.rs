@@ -9,12 +9,13 @@ mod query;
 mod submit;
 mod tables;
 
+pub(crate) use migrations::Asked;
+
 use axum::{Router, middleware::from_fn_with_state};
 use icehaul_jobs::{
     Code, Error,
     audit::Verified,
     queue::Stats,
-    report::AnyReport,
     spec::{self, JobSpec},
 };
 use serde_json::Value;
@@ -131,7 +132,7 @@ fn migrated() -> Vec<Operation> {
         .about("What a migration or a verification has proven; as a page with `Accept: text/html`")
         .query::<migrations::WhichForm>()
         .also(&["text/html", "text/csv"])
-        .reply::<AnyReport>(200, "The report", &[])
+        .reply::<migrations::Reported>(200, "The report", &[])
         .fails(CATALOG)
         .fails(&[Code::ReportNotFound]),
     ]

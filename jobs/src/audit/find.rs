@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use super::{
     Record, Trail,
     record::event_id,
-    table::{Head, read},
+    table::{Head, of_job, read},
 };
 use crate::{Code, Error, JobId, Result};
 
@@ -101,6 +101,13 @@ pub async fn find(trail: &Trail, question: &Question, limit: usize, cursor: Opti
         Some(Place::Record(seq)) => seq.saturating_sub(1),
         _ => Head::load(lake).await?.seq,
     };
+    if let Some(job) = question.job {
+        let before = |record: &Record| record.seq.is_some_and(|seq| seq <= last);
+        let mut found = of_job(lake, job, |record| before(record) && question.wants(record) && !seen(record)).await?;
+        found.sort_by_key(|record| std::cmp::Reverse(record.seq));
+        records.extend(found);
+        last = 0;
+    }
     let mut window = WINDOWS.0;
     while records.len() <= limit && last > 0 {
         let first = last.saturating_sub(window - 1).max(1);

@@ -9,10 +9,12 @@ use arrow_array::{
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use chrono::DateTime;
 use futures::TryStreamExt;
-use icehaul_lake::{Change, Cursor, CursorMove, Cursors, Guard, Lake, Scan, SchemaMode, TableName, TableSpec, between};
+use icehaul_lake::{
+    Change, Cursor, CursorMove, Cursors, Filter, Guard, Lake, Scan, SchemaMode, TableName, TableSpec, between, equal,
+};
 
 use super::{NAMESPACE, Record};
-use crate::{Code, Error, Result};
+use crate::{Code, Error, JobId, Result};
 
 /// The column by whose name the table's cursors are kept.
 const CURSOR: &str = "event_id";
@@ -181,11 +183,20 @@ fn parts(value: &str) -> Option<(u64, (u64, u64), &str)> {
 
 /// The records whose numbers lie in a range, both ends included, in no order; those that `keep` wants.
 pub(super) async fn read(lake: &Lake, from: i64, to: i64, keep: impl Fn(&Record) -> bool) -> Result<Vec<Record>> {
+    scan(lake, between("seq", from, to), keep).await
+}
+
+/// The records of a job, in no order; those that `keep` wants. Job ids begin with a time, so that few files are read.
+pub(super) async fn of_job(lake: &Lake, job: JobId, keep: impl Fn(&Record) -> bool) -> Result<Vec<Record>> {
+    scan(lake, equal("job_id", &job.to_string()), keep).await
+}
+
+async fn scan(lake: &Lake, filter: Filter, keep: impl Fn(&Record) -> bool) -> Result<Vec<Record>> {
     let table = match lake.table(&name()?).await.map_err(Error::from) {
         Err(error) if matches!(error.code(), Code::TableNotFound | Code::NamespaceNotFound) => return Ok(Vec::new()),
         table => table?,
     };
-    let scan = Scan { filter: Some(between("seq", from, to)), ..Scan::default() };
+    let scan = Scan { filter: Some(filter), ..Scan::default() };
     let mut batches = table.scan(scan).await?.stream;
     let mut found = Vec::new();
     while let Some(batch) = batches.try_next().await? {

@@ -51,7 +51,7 @@ impl Report {
             found: Vec::new(),
             differences: None,
             phases: Vec::new(),
-            attempts: Attempts { attempt: ctx.attempt, epoch: ctx.epoch, finished_by_attempt: None },
+            attempts: Attempts { attempt: ctx.attempt, epoch: ctx.epoch, ..Attempts::default() },
             not_checked: Vec::new(),
             verify_again: None,
             request: serde_json::to_value(request).unwrap_or_default(),

@@ -18,6 +18,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::queue::Attempt;
+
 pub use batch::{BatchLine, BatchReport};
 pub use begin::limits;
 pub use compare::Comparison;
@@ -277,4 +279,7 @@ pub struct Attempts {
     pub epoch: u64,
     /// The attempt that finished the report, if that was a later one.
     pub finished_by_attempt: Option<u32>,
+    /// All of them, with their workers, times and failures; the last one had not ended yet.
+    #[serde(default)]
+    pub all: Vec<Attempt>,
 }

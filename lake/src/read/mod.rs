@@ -48,9 +48,18 @@ pub struct Scan {
     pub since: Option<i64>,
 }
 
+/// A condition on rows.
+pub type Filter = Predicate;
+
+/// The filter for rows whose value of a text column is this one.
+#[must_use]
+pub fn equal(column: &str, text: &str) -> Filter {
+    Reference::new(column).equal_to(Datum::string(text))
+}
+
 /// The filter for rows whose value of a whole-numbered column lies in a range, both ends included.
 #[must_use]
-pub fn between(column: &str, from: i64, to: i64) -> Predicate {
+pub fn between(column: &str, from: i64, to: i64) -> Filter {
     let column = Reference::new(column);
     column.clone().greater_than_or_equal_to(Datum::long(from)).and(column.less_than_or_equal_to(Datum::long(to)))
 }

@@ -96,6 +96,11 @@ impl Cluster {
         );
         assert_eq!(report["destination"]["snapshot_id"], metadata["current_snapshot"]);
         assert_eq!(report["phases"].as_array().map(Vec::len), Some(4), "{report:#}");
+        let tried = |all: &Value| {
+            let all = all.as_array().expect("attempts").iter();
+            all.map(|attempt| (attempt["attempt"].clone(), attempt["worker"].clone())).collect::<Vec<_>>()
+        };
+        assert_eq!(tried(&report["attempts"]["all"]), tried(&job["attempts"]), "of all attempts: {report:#}");
         if copy != "rows" {
             assert_eq!((&report["files"]["matches"], &report["files"]["files"]), (&json!(true), &metadata["files"]));
             return;

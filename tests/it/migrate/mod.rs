@@ -43,9 +43,16 @@ struct Stand {
 
 impl Stand {
     async fn new() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// A stand whose Icehaul has more variables.
+    async fn with(variables: &[(&'static str, &str)]) -> Self {
         let store = S3Server::with_bucket(BUCKET).expect("an S3 server");
         let (database, data) = (Database::new().await, TempDir::new().expect("folder"));
-        let icehaul = Icehaul::up(data.path(), &catalogs(&store, &database, data.path())).await;
+        let mut env = catalogs(&store, &database, data.path());
+        env.extend(variables.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        let icehaul = Icehaul::up(data.path(), &env).await;
         Self { store, database, data, icehaul }
     }
 

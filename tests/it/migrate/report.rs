@@ -83,3 +83,41 @@ async fn the_page_stands_alone_and_shows_no_markup_of_the_data() {
         assert_eq!((status, &problem["code"]), (StatusCode::BAD_REQUEST, &json!("invalid_parameter")), "{wrong}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_says_who_asked_and_what_the_audit_trail_has() {
+    let stand = Stand::with(&[("ICEHAUL_AUDIT__ENABLED", "true"), ("ICEHAUL_AUDIT__INTERVAL_SECONDS", "0.2")]).await;
+    stand.load("orders", "select g::int as id from generate_series(1, 50) g").await;
+    let body = json!({"tables": "*", "source_namespace": "raw", "dest_namespace": "kept"});
+    let batch = stand.icehaul.run("/migrate/bulk", &body).await;
+    let one = &stand.report(&batch["job_id"]).await["tables"][0]["job_id"];
+    // Once written, the records have their place in the chain.
+    let (mut report, mut over) = (stand.report(one).await, stand.report(&batch["job_id"]).await);
+    while [&report, &over].iter().any(|report| report["audit"][1]["hash"].is_null()) {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        (report, over) = (stand.report(one).await, stand.report(&batch["job_id"]).await);
+    }
+    for (report, requester, address) in [(&report, "icehaul", Value::Null), (&over, "anonymous", json!("127.0.0.1"))] {
+        assert_eq!(
+            (&report["asked_by"]["requester"], &report["asked_by"]["address"]),
+            (&json!(requester), &address),
+            "{report:#}"
+        );
+        let told: Vec<_> =
+            report["audit"].as_array().expect("records").iter().map(|record| &record["action"]).collect();
+        assert_eq!(told, ["submit", "migrate"], "{report:#}");
+    }
+    assert_eq!(report["audit"][0]["batch_id"], batch["job_id"]);
+    assert_eq!(report["audit"][1]["snapshot_id"], report["destination"]["snapshot_id"]);
+    let attempts = report["attempts"]["all"].as_array().expect("attempts");
+    assert_eq!((attempts.len(), &attempts[0]["attempt"]), (1, &json!(1)));
+    let (_, found) = stand.icehaul.get(&format!("/audit?job={}", one.as_str().expect("an id"))).await;
+    assert_eq!(found["records"][0], report["audit"][1], "the same as the trail's own answer");
+    for (id, who) in [(one, "icehaul at "), (&batch["job_id"], "anonymous at ")] {
+        let url = format!("{}/api/v1/migrations/{}/report?format=html", stand.icehaul.url, id.as_str().expect("an id"));
+        let page = reqwest::get(url).await.expect("an answer").text().await.expect("text");
+        let hash =
+            if who.starts_with("icehaul") { &report } else { &over }["audit"][1]["hash"].as_str().expect("a hash");
+        assert!(page.contains(who) && page.contains(hash), "{page}");
+    }
+}

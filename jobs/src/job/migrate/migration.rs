@@ -103,7 +103,9 @@ impl<'a> Migration<'a> {
             Err(error) => {
                 if error.code() == Code::VerificationFailed {
                     evidence.phases(&watch);
-                    self.store().keep(&evidence.failed(&error)).await?;
+                    let mut report = evidence.failed(&error);
+                    report.attempts.all = self.ctx.attempts().await;
+                    self.store().keep(&report).await?;
                 }
                 return Err(error);
             }
@@ -283,6 +285,7 @@ impl<'a> Migration<'a> {
         if report.attempts.attempt != self.ctx.attempt {
             report.attempts.finished_by_attempt = Some(self.ctx.attempt);
         }
+        report.attempts.all = self.ctx.attempts().await;
         report.finished_at = Utc::now();
         report.duration_seconds = super::evidence::seconds(report.finished_at - report.started_at);
         report.verify_again = self.verify_again(&report);
@@ -305,9 +308,11 @@ impl<'a> Migration<'a> {
     async fn recovered(&self, committed: &Committed) -> Result<Report> {
         let told = Told(committed);
         self.publisher.discard_others(told.epoch()).await;
-        if let Some(AnyReport::One(report)) = self.store().get(self.operation()).await?.map(|stored| stored.report)
+        if let Some(AnyReport::One(mut report)) = self.store().get(self.operation()).await?.map(|stored| stored.report)
             && report.verdict != Verdict::Mismatch
         {
+            report.attempts.all = self.ctx.attempts().await;
+            self.store().keep(&report).await?;
             self.store().forget_pending(self.operation()).await?;
             return Ok(*report);
         }

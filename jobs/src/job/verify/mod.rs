@@ -54,7 +54,8 @@ impl Task for VerifyTables {
 
     /// Nothing is written but the report, which a second run writes again.
     async fn run(&self, ctx: &Ctx) -> Result<Value> {
-        let report = ctx.stop.or(self.verify(ctx)).await?;
+        let mut report = ctx.stop.or(self.verify(ctx)).await?;
+        report.attempts.all = ctx.attempts().await;
         let there = Named::parse(&self.destination)?;
         Store(ctx.lake(there.catalog)?).keep(&report).await?;
         match report.verdict {
