@@ -4,7 +4,7 @@ use crate::client::Failure;
 
 #[derive(clap::Args)]
 pub struct Fingerprint {
-    /// The table, as `namespace.table`.
+    /// The table, as `[catalog.]namespace.table`.
     table: String,
     /// At this snapshot instead of the current one.
     #[arg(long, value_name = "ID")]
@@ -21,10 +21,16 @@ pub struct Fingerprint {
 
 impl Fingerprint {
     pub async fn run(self) -> Result<(), Failure> {
-        let path = format!("{}/fingerprint", table_path(&self.table)?);
+        let (catalog, table) = match self.table.split('.').count() {
+            3 => self.table.split_once('.').map(|(catalog, table)| (Some(catalog.to_owned()), table)),
+            _ => None,
+        }
+        .unwrap_or((None, &self.table));
+        let path = format!("{}/fingerprint", table_path(table)?);
         let columns = (!self.columns.is_empty()).then(|| self.columns.join(","));
         let source = self.source_columns.then(|| "true".to_owned());
-        let query = [("snapshot_id", self.snapshot), ("columns", columns), ("source_columns", source)];
+        let query =
+            [("catalog", catalog), ("snapshot_id", self.snapshot), ("columns", columns), ("source_columns", source)];
         let answer = self.connect.client()?.get(&path, &query).await?;
         if self.connect.json {
             print::json(&answer);

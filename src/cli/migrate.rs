@@ -1,9 +1,9 @@
-//! `icehaul migrate A B` and `icehaul verify A B`: two tables, and the fields of the request as options.
+//! `icehaul migrate A B` and `icehaul verify A B`: two tables, and the fields of the request as options; `icehaul migrate bulk` for many.
 use clap::{Arg, ArgMatches, Command};
 use icehaul_jobs::spec::JobSpec;
 use serde_json::{Map, Value};
 
-use super::submit;
+use super::{bulk, submit};
 use crate::client::Failure;
 
 /// A command that takes two tables: its name, the kind of job, and what it is for.
@@ -17,6 +17,9 @@ struct Pair {
 /// The field that stands instead of the table that is read.
 const POSTGRES: &str = "postgres";
 
+/// The field that stands instead of both.
+const REPORT: &str = "report";
+
 const PAIRS: [Pair; 2] = [
     Pair {
         name: "migrate",
@@ -28,7 +31,7 @@ const PAIRS: [Pair; 2] = [
         name: "verify",
         kind: "verify",
         about: "Compare two tables, two snapshots of one, or the rows of a database and a table",
-        help: "Each is named `[catalog.]namespace.table`; with `--postgres` only B is. Exit code 1 if they differ.",
+        help: "Each is named `[catalog.]namespace.table`; with `--postgres` only one is, and with `--report` none. Exit code 1 if they differ.",
     },
 ];
 
@@ -39,10 +42,21 @@ pub fn commands() -> impl Iterator<Item = Command> {
         let fields = fields(&schema).filter(|(name, _)| !is_place(name));
         let command = Command::new(pair.name).about(pair.about).after_help(pair.help);
         let command = fields.fold(command, |command, (name, schema)| submit::option(command, name, schema));
-        let has_postgres = schema["properties"].get(POSTGRES).is_some();
-        let mut there = Arg::new("B").help("The table that is written or compared with");
-        there = if has_postgres { there.required_unless_present(POSTGRES) } else { there.required(true) };
-        submit::common(command.arg(Arg::new("A").required(true).help("The table that is read")).arg(there))
+        let mut here = Arg::new("A").help("The table that is read").required(true);
+        let mut there = Arg::new("B").help("The table that is written or compared with").required(true);
+        if pair.kind == "verify" {
+            here = here.required(false).required_unless_present(REPORT);
+            there = there.required(false).required_unless_present_any([POSTGRES, REPORT]);
+        }
+        let command = submit::common(command.arg(here).arg(there));
+        match pair.kind {
+            "migrate.table" => command
+                .subcommand(bulk::command())
+                .subcommand_negates_reqs(true)
+                .args_conflicts_with_subcommands(true)
+                .disable_help_subcommand(true),
+            _ => command,
+        }
     })
 }
 
@@ -54,12 +68,16 @@ pub fn is_pair(name: &str) -> bool {
 /// Sends the request and follows the job.
 pub async fn run(name: &str, matches: &ArgMatches) -> Result<(), Failure> {
     let Some(pair) = PAIRS.iter().find(|pair| pair.name == name) else { return Err(Failure::usage("no such command")) };
+    if let Some((bulk::NAME, matches)) = matches.subcommand() {
+        return bulk::run(matches).await;
+    }
     let schema = JobSpec::request_schema(pair.kind).unwrap_or_default();
     let rest: Map<String, Value> =
         fields(&schema).filter(|(name, _)| !is_place(name)).map(|(n, s)| (n.clone(), s.clone())).collect();
     let mut body = submit::body(matches, &serde_json::json!({"properties": rest}))?;
     let table = |name: &str| matches.get_one::<String>(name).map(String::as_str).unwrap_or_default();
     match pair.kind {
+        "verify" if matches.contains_id(REPORT) => {}
         "verify" if matches.contains_id(POSTGRES) && !matches.contains_id("B") => {
             body["destination"] = table("A").into()
         }

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand.
 #![expect(clippy::print_stdout, reason = "the command line speaks on the terminal")]
 mod audit;
+mod bulk;
 mod config;
 mod fingerprint;
 mod follow;

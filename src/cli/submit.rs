@@ -128,7 +128,24 @@ pub async fn run(verb: &str, matches: &ArgMatches) -> Result<(), Failure> {
 
 /// Sends a request and follows its job, as the options of [`common`] say.
 pub async fn send(path: &str, body: &Value, matches: &ArgMatches) -> Result<(), Failure> {
-    let client = Client::new(matches.get_one::<String>("url").map(String::as_str).unwrap_or_default())?;
+    match followed(&client(matches)?, path, body, matches).await? {
+        Some(job) => follow::report(&job, matches.get_flag("json")),
+        None => Ok(()),
+    }
+}
+
+/// The client that the options name.
+pub fn client(matches: &ArgMatches) -> Result<Client, Failure> {
+    Client::new(matches.get_one::<String>("url").map(String::as_str).unwrap_or_default())
+}
+
+/// Sends a request and follows its job to the end; `None` if nobody wants to wait.
+pub async fn followed(
+    client: &Client,
+    path: &str,
+    body: &Value,
+    matches: &ArgMatches,
+) -> Result<Option<Value>, Failure> {
     let accepted = client.submit(path, body, print::note).await;
     let accepted = accepted.map_err(|failure| failure.or_unknown(&where_to_look(body, &client.options())))?;
     let id = print::cell(&accepted["job_id"]);
@@ -139,11 +156,10 @@ pub async fn send(path: &str, body: &Value, matches: &ArgMatches) -> Result<(), 
         } else {
             print::line(&id)
         }
-        return Ok(());
+        return Ok(None);
     }
     print::note(format_args!("job {id} submitted"));
-    let job = follow::follow(&client, &id, !as_json && std::io::stderr().is_terminal()).await?;
-    follow::report(&job, as_json)
+    follow::follow(client, &id, !as_json && std::io::stderr().is_terminal()).await.map(Some)
 }
 
 /// What to do when a submission was not answered.

@@ -187,3 +187,51 @@ async fn a_cancelled_batch_stops_its_tables() {
         assert_eq!((&metadata["snapshots"], &metadata["row_count"]), (&json!(1), &json!(3000)), "t{n}");
     }
 }
+
+/// The command line: the plan, both ways to name tables, and what became of each.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_does_batches_too() {
+    let stand = Stand::new().await;
+    tables(&stand).await;
+    let run = async |args: &[&str]| {
+        let mut command = tokio::process::Command::new(icehaul_tests::icehaul::binary());
+        let output = command.args(args).args(["--url", &stand.icehaul.url]).output().await.expect("icehaul runs");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let chosen = [
+        "migrate",
+        "bulk",
+        "--tables",
+        "o.*|items",
+        "--source-namespace",
+        "raw",
+        "--dest-catalog",
+        "far",
+        "--dest-namespace",
+        "kept",
+    ];
+    let (code, plan, errors) = run(&[&chosen[..], &["--dry-run"]].concat()).await;
+    assert_eq!(code, Some(0), "{errors}");
+    let lines: Vec<Vec<&str>> = plan.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[1][..4], ["default.raw.items", "far.kept.items", "new", "1"], "{plan}");
+    assert!(plan.contains("2 tables, ") && plan.contains("500 rows; nothing was done"), "{plan}");
+    let (code, told, errors) = run(&chosen).await;
+    assert_eq!(code, Some(0), "{errors}");
+    assert!(told.contains("default.raw.orders  far.kept.orders  succeeded  match     300"), "{told}");
+    assert!(told.contains("all 2 tables were migrated (500 rows)"), "{told}");
+    // With an earlier migration, the plan has a time too. One of two tables is there already.
+    let pairs = ["migrate", "bulk", "raw.orders=far.kept.orders", "raw.notes=far.kept.notes"];
+    let (_, plan, _) = run(&[&pairs[..], &["--dry-run"]].concat()).await;
+    assert!(plan.contains("exists") && plan.contains(" s one after the other"), "{plan}");
+    let (code, told, errors) = run(&pairs).await;
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("far.kept.notes   succeeded") && told.contains("far.kept.orders  failed"), "{told}");
+    assert!(errors.contains("batch_incomplete"), "{errors}");
+    let (code, json, _) = run(&[&pairs[..], &["--mode", "overwrite", "--json"]].concat()).await;
+    let job: Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((code, &job["result"]["succeeded"]), (Some(0), &json!(2)), "{job:#}");
+    assert_eq!(run(&["migrate", "bulk", "raw.orders"]).await.0, Some(2));
+    let (_, mark, _) = run(&["fingerprint", "far.kept.orders"]).await;
+    assert_eq!(json!(mark.trim()), stand.fingerprint("kept.orders", "far").await);
+}

@@ -121,3 +121,85 @@ async fn a_report_says_who_asked_and_what_the_audit_trail_has() {
         assert!(page.contains(who) && page.contains(hash), "{page}");
     }
 }
+
+/// Overwrites the rows of a table on the disk, as someone with access to it might, and leaves its metadata as they are.
+fn forge(path: &str) {
+    let mut bytes = std::fs::read(path).expect("its bytes");
+    let at = bytes.windows(6).position(|window| window == b"row 23").expect("the bytes are there");
+    bytes[at..at + 6].copy_from_slice(b"row 99");
+    std::fs::write(path, bytes).expect("changed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_is_checked_again_later() {
+    let stand = Stand::new().await;
+    stand.load("orders", "select g::int as id, 'row ' || g as name from generate_series(1, 50) g").await;
+    let kept = request("raw.orders", "kept.orders", json!({"compression": "none"}));
+    let first = stand.icehaul.done("/migrate", &kept).await;
+    let again = json!({"report": first["migration_id"]});
+    // The tables go on; the snapshots of the report stay.
+    for table in ["raw.orders", "kept.orders"] {
+        let (namespace, table) = table.split_once('.').expect("a name");
+        let mut body = crate::connection(&stand.database);
+        for (name, value) in
+            [("query", "select 51::int as id, 'new' as name"), ("table_name", table), ("namespace", namespace)]
+        {
+            body[name] = value.into();
+        }
+        body["lineage"] = false.into();
+        stand.icehaul.loaded(&body).await;
+    }
+    let result = stand.icehaul.done("/verify", &again).await;
+    assert_eq!(
+        (&result["verdict"], &result["source_checksum"]),
+        (&json!("match"), &first["source_checksum"]),
+        "{result:#}"
+    );
+    let report = stand.report(&result["migration_id"]).await;
+    let id = first["migration_id"].as_str().expect("an id");
+    assert!(
+        report["summary"].as_str().is_some_and(|text| text.ends_with(&format!("and as report {id} says"))),
+        "{report:#}"
+    );
+    assert_eq!(report["request"], json!({"report": id, "level": "checksum", "max_attempts": 5, "priority": "normal"}));
+    // A verification's report can be checked as well; the command line has it too.
+    let output = tokio::process::Command::new(icehaul_tests::icehaul::binary())
+        .args(["verify", "--report", result["migration_id"].as_str().expect("an id"), "--url", &stand.icehaul.url])
+        .output()
+        .await
+        .expect("icehaul runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+
+    let file = stand
+        .data_files()
+        .into_iter()
+        .find(|path| {
+            path.contains("/kept/orders/")
+                && std::fs::read(path).is_ok_and(|bytes| bytes.windows(6).any(|window| window == b"row 23"))
+        })
+        .expect("the copy");
+    forge(&file);
+    let job = stand.icehaul.run("/verify", &again).await;
+    let message = job["error"]["message"].as_str().expect("a message");
+    assert_eq!(job["error"]["code"], "verification_failed", "{job:#}");
+    assert!(
+        message.contains("the destination has changed since the report: at its snapshot")
+            && !message.contains("the source has changed"),
+        "{message}"
+    );
+    assert!(message.contains("`row 23`") && message.contains("`row 99`"), "{message}");
+
+    let refused = async |body: Value| {
+        let (status, problem) = stand.icehaul.post("/verify", &body).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
+        format!("{} {}", problem["errors"][0]["field"], problem["errors"][0]["code"]).replace('"', "")
+    };
+    assert_eq!(refused(json!({"report": id, "destination": "raw.orders"})).await, "destination conflicting_fields");
+    assert_eq!(refused(json!({"report": "../x"})).await, "report invalid_field");
+    let added = stand.icehaul.done("/migrate", &request("raw.orders", "kept.orders", json!({"mode": "append"}))).await;
+    for (report, code) in
+        [(added["migration_id"].clone(), "unsupported_feature"), (json!(uuid::Uuid::now_v7()), "report_not_found")]
+    {
+        assert_eq!(stand.icehaul.run("/verify", &json!({"report": report})).await["error"]["code"], code);
+    }
+}

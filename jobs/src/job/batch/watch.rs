@@ -2,7 +2,8 @@
 use std::time::Duration;
 
 use chrono::Utc;
-use icehaul_lake::{At, failpoint};
+use futures::TryStreamExt;
+use icehaul_lake::{At, Lake, failpoint};
 use serde_json::{Value, json};
 
 use super::{
@@ -12,10 +13,12 @@ use super::{
 use crate::{
     Children, Code, Ctx, Error, Result, Retry, Status, StopReason,
     job::migrate::MigrateTable,
-    report::{BatchLine, BatchReport, Store, Verdict},
+    report::{AnyReport, BatchLine, BatchReport, Store, Verdict},
     spec::JobSpec,
 };
 
+/// So many of the newest reports tell how fast migrations are here.
+const NEWEST: usize = 20;
 /// How soon a batch looks again: the longer nothing has happened, the later.
 const LOOKS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
@@ -179,22 +182,41 @@ impl Watch<'_> {
 /// What would be done.
 async fn dry_run(request: &MigrateBatch, ctx: &Ctx, plan: &Plan) -> Result<Value> {
     let mut tables = Vec::new();
-    let (mut files, mut bytes) = (0, 0);
+    let (mut files, mut bytes, mut rows) = (0, 0, 0);
     for line in &plan.tables {
         ctx.stop.check()?;
         let name = icehaul_lake::TableName::new(&line.source.namespace, &line.source.table)?;
         let table = ctx.lake(line.source.catalog.as_deref())?.table(&name).await?;
-        let size = table.files(At::Current).await?;
-        (files, bytes) = (files + size.0, bytes + size.1);
+        let mut size = (0_u64, 0_u64, 0_u64, true);
+        let mut all = table.data_files(At::Current).await?;
+        while let Some(file) = ctx.stop.or(async { Ok(all.try_next().await?) }).await? {
+            size = (size.0 + 1, size.1 + file.bytes, size.2 + file.rows, size.3 && !file.has_deletes);
+        }
+        (files, bytes, rows) = (files + size.0, bytes + size.1, rows + size.2);
         let dest = icehaul_lake::TableName::new(&line.dest.namespace, &line.dest.table)?;
         let there = ctx.lake(line.dest.catalog.as_deref())?.table(&dest).await.is_ok();
         tables.push(json!({
             "source": line.source.whole(ctx.lakes.default_name()), "destination": line.dest.whole(ctx.lakes.default_name()),
-            "files": size.0, "bytes": size.1, "destination_exists": there,
+            "files": size.0, "bytes": size.1, "rows": size.2, "rows_exact": size.3, "destination_exists": there,
         }));
     }
+    let first = plan.tables.first().and_then(|line| line.dest.catalog.as_deref());
+    let rate = rate(ctx.lake(first)?, request.manner.copy.as_str()).await?;
+    let seconds = rate.map(|rate| (bytes as f64 / rate * 10.0).ceil() / 10.0);
     Ok(json!({"status": "success", "dry_run": true, "parallelism": request.parallelism, "files": files, "bytes": bytes,
-              "tables": tables}))
+              "rows": rows, "seconds_estimate": seconds, "tables": tables}))
+}
+
+/// The bytes per second of the newest migrations into this warehouse that copied in the same way; `None` if there are none.
+async fn rate(lake: &Lake, copy: &str) -> Result<Option<f64>> {
+    let (mut bytes, mut seconds) = (0, 0.0);
+    for id in Store(lake).ids().await?.iter().rev().take(NEWEST) {
+        let Some(AnyReport::One(report)) = Store(lake).get(id).await?.map(|stored| stored.report) else { continue };
+        if report.transfer.as_ref().is_some_and(|transfer| transfer.copy == copy && transfer.published) {
+            (bytes, seconds) = (bytes + report.source.bytes, seconds + report.duration_seconds);
+        }
+    }
+    Ok((bytes > 0 && seconds > 0.0).then(|| bytes as f64 / seconds))
 }
 
 fn report(request: &MigrateBatch, ctx: &Ctx, plan: &Plan) -> BatchReport {

@@ -1,5 +1,6 @@
 //! Two tables, or the rows of a database and a table, compared where they are.
 mod database;
+mod earlier;
 mod request;
 mod side;
 
@@ -20,6 +21,7 @@ use crate::{
     spec::{JobOptions, Task},
 };
 use database::Database;
+use earlier::Earlier;
 use request::Named;
 use side::Side;
 
@@ -40,7 +42,7 @@ impl Task for VerifyTables {
     }
 
     fn catalogs(&self) -> Vec<(&'static str, Option<&str>)> {
-        let named = [("source", self.source.as_ref()), ("destination", Some(&self.destination))].into_iter();
+        let named = [("source", self.source.as_ref()), ("destination", self.destination.as_ref())].into_iter();
         named.filter_map(|(field, name)| Some((field, Named::parse(name?).ok()?.catalog))).collect()
     }
 
@@ -54,9 +56,14 @@ impl Task for VerifyTables {
 
     /// Nothing is written but the report, which a second run writes again.
     async fn run(&self, ctx: &Ctx) -> Result<Value> {
-        let mut report = ctx.stop.or(self.verify(ctx)).await?;
-        report.attempts.all = ctx.attempts().await;
-        let there = Named::parse(&self.destination)?;
+        let earlier = match &self.report {
+            Some(id) => Some(Earlier::find(ctx, id).await?),
+            None => None,
+        };
+        let request = earlier.as_ref().map_or_else(|| self.clone(), |earlier| earlier.request(self));
+        let mut report = ctx.stop.or(request.verify(ctx, earlier.as_ref())).await?;
+        (report.request, report.attempts.all) = (serde_json::to_value(self).unwrap_or_default(), ctx.attempts().await);
+        let there = Named::parse(request.destination())?;
         Store(ctx.lake(there.catalog)?).keep(&report).await?;
         match report.verdict {
             Verdict::Mismatch => Err(Error::new(Code::VerificationFailed, report.summary)),
@@ -66,18 +73,22 @@ impl Task for VerifyTables {
 }
 
 impl VerifyTables {
-    async fn verify(&self, ctx: &Ctx) -> Result<Report> {
+    fn destination(&self) -> &str {
+        self.destination.as_deref().unwrap_or_default()
+    }
+
+    async fn verify(&self, ctx: &Ctx, earlier: Option<&Earlier>) -> Result<Report> {
         ctx.progress.phase("planning");
         let mut watch = Stopwatch::start("planning");
         let source = match &self.postgres {
-            Some(postgres) => Side::Database(Database::plan(ctx, postgres).await?),
+            Some(postgres) => Side::Database(Box::new(Database::plan(ctx, postgres).await?)),
             None => {
                 let name = self.source.as_deref().unwrap_or_default();
                 Side::table(ctx, name, Self::at(self.source_snapshot.as_deref())).await?
             }
         };
         let there = Self::at(self.destination_snapshot.as_deref());
-        let destination = Side::table(ctx, &self.destination, there).await?;
+        let destination = Side::table(ctx, self.destination(), there).await?;
         let mut report = self.begin(ctx, &source, &destination).await?;
         let mut found = report.schema.differences();
         // A database is read to be counted, which the comparison does anyway.
@@ -100,9 +111,16 @@ impl VerifyTables {
             let new: Vec<_> = compared.into_iter().filter(|text| !found.contains(text)).collect();
             found.extend(new);
         }
+        if let Some(earlier) = earlier {
+            found.extend(earlier.differences(&report));
+            report.not_checked.extend(earlier.not_checked());
+        }
         watch.end();
         report.phases = watch.phases();
         self.conclude(ctx, &mut report, found);
+        if let (Some(earlier), Verdict::Match) = (earlier, report.verdict) {
+            report.summary = format!("{}, and as report {} says", report.summary, earlier.id());
+        }
         Ok(report)
     }
 
@@ -153,8 +171,8 @@ impl VerifyTables {
             watch.next("locating", None);
             ctx.progress.phase("locating");
             let key = (!self.key.is_empty()).then_some(&self.key[..]);
-            let parted = [destination, source].into_iter().filter_map(Side::partitions);
-            let partitioning = parted.filter(|by| by.fits(&columns)).next();
+            let mut parted = [destination, source].into_iter().filter_map(Side::partitions);
+            let partitioning = parted.find(|by| by.fits(&columns));
             let most = sample.max(LEAST_DIFFERING);
             let by = By { columns: &columns, key, most, partitioning: partitioning.as_ref() };
             let found_rows = source.told(differences(source.rows(), destination.rows(), by).await)?;

@@ -24,8 +24,14 @@ pub struct VerifyTables {
     #[schemars(transform = closed)]
     pub postgres: Option<Box<Postgres>>,
     /// The table that it is compared with, in the same form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"production.orders")]
-    pub destination: String,
+    pub destination: Option<String>,
+    /// In place of all these: an earlier report, by the id of its migration or verification. Its tables are compared again at
+    /// its snapshots, with each other and with what it says of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[0-9a-f-]{36}$"))]
+    pub report: Option<String>,
     /// The source as it was at this snapshot; default: as it is when the job begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^-?[0-9]{1,19}$"))]
@@ -90,12 +96,26 @@ impl VerifyTables {
         let mut wrong = self.options.check();
         let mut fault =
             |field: &str, code, detail: String| wrong.push(FieldError { field: field.into(), code, detail });
-        for (field, name) in [("source", self.source.as_ref()), ("destination", Some(&self.destination))] {
+        for (field, name) in [("source", self.source.as_ref()), ("destination", self.destination.as_ref())] {
             if let Some(Err(e)) = name.map(|name| Named::parse(name)) {
                 fault(field, Code::InvalidIdentifier, e.message().into());
             }
         }
+        if self.destination.is_none() && self.report.is_none() {
+            fault("destination", Code::MissingField, "this field is required".into());
+        }
+        let given = [
+            ("source", self.source.is_some()),
+            ("postgres", self.postgres.is_some()),
+            ("destination", self.destination.is_some()),
+            ("source_snapshot", self.source_snapshot.is_some()),
+            ("destination_snapshot", self.destination_snapshot.is_some()),
+        ];
+        for (field, _) in given.into_iter().filter(|(_, given)| *given && self.report.is_some()) {
+            fault(field, Code::ConflictingFields, "the `report` says what is compared: leave this out".into());
+        }
         match (&self.source, &self.postgres) {
+            _ if self.report.is_some() => {}
             (None, None) => fault("source", Code::MissingField, "name a table here, or a query in `postgres`".into()),
             (Some(_), Some(_)) => {
                 fault("postgres", Code::ConflictingFields, "stands instead of `source`: give one of them".into());
@@ -112,7 +132,8 @@ impl VerifyTables {
                 fault(field, Code::InvalidField, "must be a snapshot id: a whole number of 64 bits".into());
             }
         }
-        if self.source.as_ref() == Some(&self.destination) && self.source_snapshot == self.destination_snapshot {
+        if self.source.is_some() && self.source == self.destination && self.source_snapshot == self.destination_snapshot
+        {
             fault("destination", Code::SameTable, "is the source itself: name another table or snapshot".into());
         }
         if self.sample_rows.is_some_and(|rows| rows > MOST_SAMPLED) {

@@ -11,7 +11,7 @@ use crate::{Ctx, Result, job::state_of, report::TableState};
 /// One of the two, pinned: whenever it is read, it gives the same rows.
 pub(super) enum Side {
     Table { catalog: String, table: Table, at: At },
-    Database(Database),
+    Database(Box<Database>),
 }
 
 impl Side {
@@ -27,7 +27,7 @@ impl Side {
     pub fn rows(&self) -> Rows<'_> {
         match self {
             Self::Table { table, at, .. } => Rows::Table(table, *at),
-            Self::Database(database) => Rows::Foreign(database),
+            Self::Database(database) => Rows::Foreign(database.as_ref()),
         }
     }
 
