@@ -1,4 +1,6 @@
 //! Workers that die or sleep at each step of a migration, here and on S3: one commit, no stray file, a complete report.
+use std::time::Duration;
+
 use icehaul_tests::{
     icehaul::{Icehaul, Process},
     postgres::{Database, OWNER, OWNER_PASSWORD},
@@ -8,6 +10,7 @@ use icehaul_tests::{
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::time::sleep;
 
 use super::request;
 use crate::{connection, files_below};
@@ -258,6 +261,71 @@ async fn lost_connections_cost_no_row_and_leave_no_file() {
         assert_eq!(job["status"], "succeeded", "{copy}: {job:#}");
         cluster.check(copy, &job, copy).await;
     }
+}
+
+impl Cluster {
+    /// Redis does not answer for longer than a lease lasts, while a worker is at a step.
+    async fn loses_redis_at(&self, id: &str) {
+        self.icehaul.until(id, |job| job["status"] != "queued").await;
+        sleep(Duration::from_millis(1500)).await;
+        self.redis.signal("STOP").expect("frozen");
+        sleep(Duration::from_millis(3000)).await;
+        self.redis.signal("CONT").expect("back");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_redis_for_longer_than_a_lease_nothing_is_done_twice() {
+    let steps = STEPS
+        .map(|step| (step, "rows"))
+        .into_iter()
+        .chain([("commit.permitted", "files"), ("migrate.reported", "all")]);
+    let one = async |(step, copy): (&str, &str)| {
+        let cluster = Cluster::start(false).await;
+        let _worker = cluster.worker(&format!("{step}=pause:4000")).await;
+        let id = cluster.submit("t", copy).await;
+        cluster.loses_redis_at(&id).await;
+        let job = cluster.icehaul.ended(&id).await;
+        assert_eq!(job["status"], "succeeded", "{copy}, {step}: {job:#}");
+        cluster.check("t", &job, copy).await;
+    };
+    futures::future::join_all(steps.map(one)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nor_is_a_table_of_a_batch() {
+    let one = async |step: &str| {
+        let cluster = Cluster::start(false).await;
+        let _worker = cluster.worker(&format!("{step}=pause:4000")).await;
+        let id = cluster.batch("b").await;
+        cluster.loses_redis_at(&id).await;
+        cluster.check_batch(&id, step).await;
+    };
+    futures::future::join_all(["batch.submitted", "batch.noted", "batch.reported", "commit.after_swap"].map(one)).await;
+}
+
+/// Connections to Redis break again and again, in each phase.
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_connections_to_redis_cost_nothing() {
+    let cluster = Cluster::start(false).await;
+    let _worker =
+        cluster.worker("migrate.copied=pause:500;commit.before_swap=pause:500;commit.after_swap=pause:500").await;
+    for copy in COPIES {
+        let id = cluster.submit(copy, copy).await;
+        for _ in 0..25 {
+            sleep(Duration::from_millis(100)).await;
+            cluster.redis.cut_connections().expect("cut");
+        }
+        let job = cluster.icehaul.ended(&id).await;
+        assert_eq!(job["status"], "succeeded", "{copy}: {job:#}");
+        cluster.check(copy, &job, copy).await;
+    }
+    let id = cluster.batch("cut").await;
+    for _ in 0..25 {
+        sleep(Duration::from_millis(100)).await;
+        cluster.redis.cut_connections().expect("cut");
+    }
+    cluster.check_batch(&id, "cut").await;
 }
 
 impl Cluster {

@@ -10,7 +10,7 @@ use crate::{Ctx, Result, job::state_of, report::TableState};
 
 /// One of the two, pinned: whenever it is read, it gives the same rows.
 pub(super) enum Side {
-    Table { catalog: String, table: Table, at: At },
+    Table { catalog: String, table: Box<Table>, at: At },
     Database(Box<Database>),
 }
 
@@ -18,7 +18,7 @@ impl Side {
     /// A table, at the snapshot that is its current one now if none is named.
     pub async fn table(ctx: &Ctx, name: &str, at: At) -> Result<Self> {
         let named = Named::parse(name)?;
-        let table = ctx.lake(named.catalog)?.table(&named.table).await?;
+        let table = Box::new(ctx.lake(named.catalog)?.table(&named.table).await?);
         let at = table.snapshot_id(at)?.map_or(At::Current, At::Snapshot);
         let catalog = named.catalog.unwrap_or(ctx.lakes.default_name()).to_owned();
         Ok(Self::Table { catalog, table, at })
