@@ -1,5 +1,8 @@
 //! The audit trail: every move leaves one record, the chain is whole whatever is killed, and what is changed is found.
-use icehaul_tests::icehaul::{Icehaul, binary};
+use icehaul_tests::{
+    icehaul::{Icehaul, Process, binary},
+    redis::RedisServer,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -181,4 +184,90 @@ async fn a_killed_writer_loses_and_doubles_nothing() {
         let theirs = python(&["audit.py", "verify", &catalog(&data)]).await;
         assert_eq!(theirs, format!("5 {}", found["head"].as_str().expect("a hash")), "{point}");
     }
+}
+
+/// One Redis, one API, and workers that all write the trail.
+async fn with_workers(
+    data: &TempDir,
+    redis: &RedisServer,
+    more: &[(&'static str, &str)],
+    workers: usize,
+) -> (Icehaul, Vec<Process>) {
+    let mut env = vec![
+        ("ICEHAUL_REDIS_URL", redis.url()),
+        ("ICEHAUL_DATA_DIR", data.path().display().to_string()),
+        ("ICEHAUL_AUDIT__ENABLED", "true".to_owned()),
+        ("ICEHAUL_AUDIT__INTERVAL_SECONDS", "0.05".to_owned()),
+    ];
+    env.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
+    let icehaul = Icehaul::serve(&["api", "--bind", "127.0.0.1:0"], &env).await;
+    let mut processes = Vec::new();
+    for _ in 0..workers {
+        processes.push(Process::start(&["worker"], &env, false).await.0);
+    }
+    (icehaul, processes)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_writers_write_each_event_once() {
+    const JOBS: usize = 2000;
+    let (data, redis) = (TempDir::new().expect("folder"), RedisServer::start().expect("redis"));
+    let (icehaul, mut workers) = with_workers(&data, &redis, &[], 3).await;
+    let begun = std::time::Instant::now();
+    let lane = async || {
+        let mut jobs = Vec::new();
+        for _ in 0..JOBS / 8 {
+            jobs.push(later(&icehaul).await);
+        }
+        jobs
+    };
+    // A writer dies in the middle of it.
+    let killed = async {
+        tokio::time::sleep(std::time::Duration::from_millis(700)).await;
+        workers[0].signal("KILL");
+        workers[0].ended().await;
+    };
+    let (lanes, ()) = tokio::join!(futures::future::join_all((0..8).map(|_| lane())), killed);
+    let jobs: Vec<String> = lanes.into_iter().flatten().collect();
+    let submitted = begun.elapsed();
+    let found = written(&icehaul).await;
+    let events = found["records"].as_u64().expect("a number");
+    println!("{JOBS} submits in {submitted:?}, all {events} records written after {:?}", begun.elapsed());
+    // Besides the jobs: the configurations of the API and of the workers, which have one.
+    assert_eq!((&found["intact"], events), (&json!(true), JOBS as u64 + 2), "{found}");
+    let theirs = python(&["audit.py", "verify", &catalog(&data)]).await;
+    assert_eq!(theirs, format!("{events} {}", found["head"].as_str().expect("a hash")));
+    let counted = icehaul.rows("SELECT count(DISTINCT job_id), count(job_id) FROM icehaul.audit").await;
+    assert_eq!(counted, [json!([JOBS, JOBS])]);
+    for job in jobs.iter().step_by(400) {
+        assert_eq!(moves(&icehaul, job).await, ["submit scheduled"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_that_redis_has_forgotten_are_in_the_trail() {
+    let (data, redis) = (TempDir::new().expect("folder"), RedisServer::start().expect("redis"));
+    let files = TempDir::new().expect("folder");
+    let file = files.path().join("things.csv").display().to_string();
+    std::fs::write(&file, "id\n1\n2\n").expect("written");
+    // Nothing is written while the job is there.
+    let folder = files.path().display().to_string();
+    let more = [
+        ("ICEHAUL_FILE_ROOTS", folder.as_str()),
+        ("ICEHAUL_QUEUE__RETENTION_SECONDS", "1"),
+        ("ICEHAUL_AUDIT__INTERVAL_SECONDS", "4"),
+    ];
+    let (icehaul, _workers) = with_workers(&data, &redis, &more, 1).await;
+    let body = json!({"file_path": file, "format": "csv", "namespace": "raw", "table_name": "things"});
+    let job = icehaul.run("/load/file", &body).await;
+    let id = job["job_id"].as_str().expect("an id").to_owned();
+    while icehaul.get(&format!("/jobs/{id}")).await.0 == 200 {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert_eq!(moves(&icehaul, &id).await, ["submit queued", "commit succeeded"], "they wait");
+    let found = written(&icehaul).await;
+    assert_eq!(found["intact"], true, "{found}");
+    let commit = records(&icehaul, &format!("?job={id}&action=commit")).await.remove(0);
+    assert!(commit["hash"].is_string(), "{commit}");
+    assert_eq!((&commit["snapshot_id"], &commit["rows"]), (&job["result"]["snapshot_id"], &json!(2)), "{commit}");
 }
