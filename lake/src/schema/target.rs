@@ -65,9 +65,9 @@ impl Target {
     /// Reads written files back, before they are committed, as rows of the spec's schema.
     ///
     /// # Errors
-    /// [`crate::Kind::StorageUnavailable`], [`crate::Kind::FileMissing`].
+    /// [`crate::Kind::StorageUnavailable`], [`crate::Kind::FileMissing`], [`crate::Kind::FileAltered`].
     pub async fn read_back(&self, file: &WrittenFile, columns: Option<&[String]>) -> Result<Batches> {
-        write::read_back(&self.storage, &self.spec.schema, file, columns).await
+        write::read_back(&self.layout, &self.spec.schema, file, columns).await
     }
 
     /// The measure of written files, read back on all cores before they are committed.
@@ -89,7 +89,7 @@ impl Target {
         columns: Option<&[String]>,
         streams: usize,
     ) -> Result<Vec<Batches>> {
-        write::read_back_parallel(&self.storage, &self.spec.schema, files, columns, streams)
+        write::read_back_parallel(&self.layout, &self.spec.schema, files, columns, streams)
     }
 
     /// Deletes everything written under `prefix`: for a job that has not committed and will not.

@@ -39,7 +39,7 @@ pub(crate) struct Layout {
     pub(super) partitions: Option<Partitions>,
     pub(super) target_bytes: usize,
     properties: WriterProperties,
-    parquet: SchemaDescriptor,
+    pub(super) parquet: SchemaDescriptor,
 }
 
 impl Layout {

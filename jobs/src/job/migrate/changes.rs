@@ -91,7 +91,8 @@ impl Migration<'_> {
         self.ctx.progress.phase("verifying");
         let proof = if self.request.manner.validate {
             let here = source.table.measure(source.at, None, self.compared()).await?;
-            let mut there = target.measure(&written.files, None, self.compared()).await?;
+            let there = target.measure(&written.files, None, self.compared()).await;
+            let mut there = there.map_err(|error| evidence.unreadable(error.into(), written))?;
             there.merge(touched.rest.clone())?;
             Proof::Measures(Box::new(Comparison::of(&evidence.column_names(), &here, &there)))
         } else {

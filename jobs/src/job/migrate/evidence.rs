@@ -7,7 +7,7 @@ use serde_json::to_value;
 
 use super::{MigrateMode, begin::Pinned, migration::Migration};
 use crate::{
-    Error,
+    Code, Error,
     job::{lanes::Written, rounded, state_of},
     report::{
         Comparison, FilesCompared, Phase, Report, RowChanges, RowsCompared, RowsDiffering, SchemaCompared, TableState,
@@ -96,11 +96,8 @@ impl Evidence {
 
     /// Takes what was compared.
     pub fn proof(&mut self, proof: Proof, written: &Written) {
+        self.written(written);
         let report = &mut self.report;
-        (report.destination.files, report.destination.bytes) = (written.files.len() as u64, written.bytes());
-        if let Some(transfer) = &mut report.transfer {
-            transfer.rows = written.rows;
-        }
         match proof {
             Proof::Counts { read, written } => {
                 report.rows = RowsCompared { source: read, destination: Some(written) };
@@ -116,6 +113,26 @@ impl Evidence {
             }
         }
         self.report.not_checked = self.not_checked();
+    }
+
+    /// Takes a failure to read the files back. That one has other columns than were written is a difference like others.
+    pub fn unreadable(&mut self, error: Error, written: &Written) -> Error {
+        if error.code() != Code::VerificationFailed {
+            return error;
+        }
+        self.written(written);
+        self.report.rows = RowsCompared { source: written.rows, destination: None };
+        self.report.found.push(error.message().to_owned());
+        let message = format!("nothing was published, the files are not as they were written: {}", error.message());
+        Error::new(Code::VerificationFailed, message).caused_by(error)
+    }
+
+    fn written(&mut self, written: &Written) {
+        let report = &mut self.report;
+        (report.destination.files, report.destination.bytes) = (written.files.len() as u64, written.bytes());
+        if let Some(transfer) = &mut report.transfer {
+            transfer.rows = written.rows;
+        }
     }
 
     /// Takes what became of changed rows: the whole tables were compared then.

@@ -192,7 +192,8 @@ impl<'a> Migration<'a> {
         let proof = match &written.measured {
             None => Proof::Counts { read: written.rows, written: in_files },
             Some(read) => {
-                let stored = target.measure(&written.files, None, self.compared()).await?;
+                let stored = target.measure(&written.files, None, self.compared()).await;
+                let stored = stored.map_err(|error| evidence.unreadable(error.into(), written))?;
                 Proof::Measures(Box::new(Comparison::of(&evidence.column_names(), read, &stored)))
             }
         };
