@@ -25,7 +25,7 @@ pub(super) fn attempts(attempts: &Attempts) -> String {
         let cells = vec![
             Cell(attempt.attempt.to_string(), "n"),
             Cell::text(&attempt.worker),
-            Cell::text(&time(attempt.started_at)),
+            Cell::text(time(attempt.started_at)),
             Cell::text(&ended),
             Cell::text(error.as_deref().unwrap_or_default()),
         ];
@@ -59,7 +59,7 @@ pub(super) fn asked(asked: Option<&Asked>, records: &[Record]) -> String {
         let text = |text: &Option<String>| Cell::text(text.as_deref().unwrap_or_default());
         let cells = vec![
             Cell(number, "n"),
-            Cell::text(&time(record.at)),
+            Cell::text(time(record.at)),
             text(&record.action),
             text(&record.status),
             text(&record.hash),
