@@ -232,7 +232,7 @@ async fn several_writers_write_each_event_once() {
     let submitted = begun.elapsed();
     let found = written(&icehaul).await;
     let events = found["records"].as_u64().expect("a number");
-    println!("{JOBS} submits in {submitted:?}, all {events} records written after {:?}", begun.elapsed());
+    eprintln!("{JOBS} submits in {submitted:?}, all {events} records written after {:?}", begun.elapsed());
     // Besides the jobs: the configurations of the API and of the workers, which have one.
     assert_eq!((&found["intact"], events), (&json!(true), JOBS as u64 + 2), "{found}");
     let theirs = python(&["audit.py", "verify", &catalog(&data)]).await;

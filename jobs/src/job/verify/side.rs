@@ -21,7 +21,7 @@ impl Side {
         let table = Box::new(ctx.lake(named.catalog)?.table(&named.table).await?);
         let at = table.snapshot_id(at)?.map_or(At::Current, At::Snapshot);
         let catalog = named.catalog.unwrap_or(ctx.lakes.default_name()).to_owned();
-        Ok(Self::Table { catalog, table: Box::new(table), at })
+        Ok(Self::Table { catalog, table, at })
     }
 
     pub fn rows(&self) -> Rows<'_> {
