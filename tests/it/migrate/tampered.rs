@@ -17,6 +17,7 @@ struct Stage {
     icehaul: Icehaul,
     worker: Process,
     data: TempDir,
+    database: Database,
     _redis: RedisServer,
 }
 
@@ -34,29 +35,35 @@ impl Stage {
         };
         let icehaul = Icehaul::serve(&["api", "--bind", "127.0.0.1:0"], &env("")).await;
         let (worker, _) = Process::start(&["worker"], &env("migrate.copied=stop"), false).await;
-        let mut load = connection(&database);
-        for (name, value) in [("query", query), ("table_name", "orders"), ("namespace", "raw")] {
+        let stage = Self { icehaul, worker, data, database, _redis: redis };
+        stage.load(query).await;
+        stage
+    }
+
+    /// Loads rows in the place of those that are in `raw.orders`.
+    async fn load(&self, query: &str) {
+        let mut load = connection(&self.database);
+        for (name, value) in [("query", query), ("table_name", "orders"), ("namespace", "raw"), ("mode", "overwrite")] {
             load[name] = value.into();
         }
         load["lineage"] = false.into();
-        icehaul.loaded(&load).await;
-        Self { icehaul, worker, data, _redis: redis }
+        self.icehaul.loaded(&load).await;
     }
 
     fn files(&self) -> Vec<String> {
         files_below(&self.data.path().join("warehouse"))
     }
 
-    /// Migrates into `kept.orders`; the one file that is written is changed before it is compared. Gives the job and its report.
+    /// Migrates into `kept.orders`; the largest file that is written is changed before it is compared. Gives the job and its report.
     async fn migrate(&self, fields: Value, change: impl AsyncFnOnce(&str)) -> (Value, Value) {
         let before = self.files();
         let id = self.icehaul.submit_to("/migrate", &request("raw.orders", "kept.orders", fields)).await;
         self.icehaul.until(&id, |job| job["status"] == "running").await;
         self.worker.stopped().await;
         let files = self.files();
-        let new: Vec<_> = files.iter().filter(|path| path.ends_with(".parquet") && !before.contains(path)).collect();
-        assert_eq!(new.len(), 1, "{new:#?}");
-        change(new[0]).await;
+        let new = files.iter().filter(|path| path.ends_with(".parquet") && !before.contains(path));
+        let size = |path: &&String| fs::metadata(path).map_or(0, |file| file.len());
+        change(new.max_by_key(size).expect("a written file")).await;
         self.worker.signal("CONT");
         let job = self.icehaul.ended(&id).await;
         let (_, report) = self.icehaul.get(&format!("/migrations/{id}/report")).await;
@@ -202,4 +209,27 @@ async fn a_copied_file_of_which_one_bit_is_another_is_never_published() {
     let differing = files["list"].as_array().expect("files");
     assert!(differing.iter().any(|file| file["sha256"] != file["sha256_read_back"]), "{files:#}");
     assert_eq!(stage.icehaul.get("/tables/kept/orders/metadata").await.0, reqwest::StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changed_rows_whose_file_is_changed_on_the_way_are_never_published() {
+    let rows = |name: &str| format!("select g::int as id, {name} as name from generate_series(0, 2999) g");
+    let stage = Stage::new(&rows("'name ' || g")).await;
+    let migrate = async |what: &str| {
+        let fields = json!({"mode": "incremental", "key": ["id"], "compression": "none"});
+        stage.migrate(fields, async |file: &str| drop(python(&["plant.py", file, what]).await)).await
+    };
+    let (job, _) = migrate("nothing").await;
+    assert_eq!(job["status"], "succeeded", "{job:#}");
+    stage.load(&rows("case g % 100 when 0 then 'new' else 'name ' || g end")).await;
+    let fingerprint = async || stage.icehaul.get("/tables/kept/orders/fingerprint").await.1["fingerprint"].clone();
+    let before = fingerprint().await;
+    for (what, named) in [("lost", "rows"), ("one_bit", "fingerprints"), ("type", "`id`")] {
+        let outcome = migrate(what).await;
+        let message = refused(&outcome, what);
+        assert!(message.contains(named), "{what}: {message}");
+        assert_eq!(fingerprint().await, before, "{what}");
+    }
+    let (job, report) = migrate("nothing").await;
+    assert_eq!((&job["status"], &report["verdict"]), (&json!("succeeded"), &json!("match")), "{job:#}");
 }
