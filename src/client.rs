@@ -114,7 +114,8 @@ impl Client {
             return Err(Failure::usage(message));
         }
         // Requests hold passwords: they go to Icehaul itself, never through a proxy that the environment names.
-        let http = reqwest::Client::builder().no_proxy().build();
+        let http =
+            reqwest::Client::builder().user_agent(concat!("icehaul/", env!("CARGO_PKG_VERSION"))).no_proxy().build();
         let http = http.map_err(|e| Failure::new(format!("no HTTP client: {e}")))?;
         Ok(Self { base: format!("{}/api/v1", url.trim_end_matches('/')), http })
     }
