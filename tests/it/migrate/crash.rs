@@ -328,6 +328,30 @@ async fn lost_connections_to_redis_cost_nothing() {
     cluster.check_batch(&id, "cut").await;
 }
 
+/// The same with those to the catalog, and its swaps among them.
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_connections_to_the_catalog_cost_nothing() {
+    let cluster = Cluster::start(true).await;
+    let Database { host, port, name } = &cluster.database;
+    let proxy = Proxy::before(format!("{host}:{port}")).await;
+    let endpoint = cluster.store.as_ref().map(S3Server::endpoint);
+    let pauses = "migrate.copied=pause:300;commit.before_swap=pause:300;commit.after_swap=pause:300";
+    let mut env = environment(&cluster.redis, &cluster.database, &cluster.data, endpoint, pauses);
+    let uri = format!("postgres://{OWNER}:{OWNER_PASSWORD}@{}/{name}", proxy.address);
+    env.push(("ICEHAUL_CATALOGS__DEFAULT__URI", uri));
+    let _worker = Process::start(&["worker"], &env, false).await.0;
+    for copy in COPIES {
+        let id = cluster.submit(copy, copy).await;
+        for _ in 0..40 {
+            sleep(Duration::from_millis(50)).await;
+            proxy.cut([]);
+        }
+        let job = cluster.icehaul.ended(&id).await;
+        assert_eq!(job["status"], "succeeded", "{copy}: {job:#}");
+        cluster.check(copy, &job, copy).await;
+    }
+}
+
 impl Cluster {
     async fn batch(&self, round: &str) -> String {
         let entry = |n: u32| json!({"source": "raw.orders", "dest": format!("kept.{round}{n}")});
