@@ -1,6 +1,7 @@
 //! Changes of another table's rows, as they are taken over: which files hold rows of changed keys, and what stays of those.
 use std::{collections::HashSet, future::ready, sync::Arc, thread::available_parallelism};
 
+use arrow_schema::SchemaRef;
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use iceberg::scan::FileScanTask;
 use tokio::{sync::Mutex, task::JoinSet};
@@ -60,6 +61,18 @@ impl Table {
         plan.tasks = plan.tasks.try_filter(move |task| ready(files.contains(&task.data_file_path))).boxed();
         let streams = plan.read_parallel(streams).into_iter();
         streams.map(|batches| changes.pick(conformed(batches, &changes.schema), false)).collect()
+    }
+}
+
+impl Table {
+    /// The rows of the files that are not touched, with the columns of `like`.
+    pub(crate) async fn rest(&self, touched: &Touched, like: &SchemaRef, streams: usize) -> Result<Vec<Batches>> {
+        let columns = like.fields().iter().map(|field| field.name().clone()).collect();
+        let at = touched.at.map_or(At::Current, At::Snapshot);
+        let mut plan = self.plan(&Scan { at, columns: Some(columns), ..Scan::default() }).await?;
+        let files = touched.files.clone();
+        plan.tasks = plan.tasks.try_filter(move |task| ready(!files.contains(&task.data_file_path))).boxed();
+        Ok(plan.read_parallel(streams).into_iter().map(|batches| conformed(batches, like)).collect())
     }
 }
 

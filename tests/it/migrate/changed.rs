@@ -159,6 +159,16 @@ async fn what_would_not_be_the_source_is_not_published() {
         message.contains("990 rows in the source, 1091 in the destination") && message.contains("`mode` `overwrite`"),
         "{message}"
     );
+    assert!(
+        message.contains("first differing row: (") && message.contains("1 in the source, 2 in the destination"),
+        "{message}"
+    );
+    let differences = &stand.report(&failed["job_id"]).await["differences"];
+    assert_eq!(
+        (&differences["differing_rows"], &differences["complete"]),
+        (&json!(101), &json!(false)),
+        "{differences:#}"
+    );
     assert_eq!((stand.icehaul.get("/tables/kept/t/metadata").await.1, stand.data_files()), (before, files));
     assert_eq!(stand.report(&failed["job_id"]).await["transfer"]["published"], false);
 

@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use futures::StreamExt;
-use icehaul_lake::{At, Batches, Table, Target, Touched};
+use icehaul_lake::{At, Batches, Table, Target, Touched, measure::Rows};
 
 use super::{
     begin::Pinned,
@@ -80,12 +80,12 @@ impl Migration<'_> {
         Ok(streams)
     }
 
-    /// Compares the whole source with the whole destination as it will be.
+    /// Compares the whole source with the whole destination as it will be, which was `before` before.
     pub async fn prove_changes(
         &self,
         source: &Pinned,
         target: &Target,
-        (written, touched): (&Written, &Touched),
+        (written, before, touched): (&Written, Option<&Table>, &Touched),
         evidence: &mut Evidence,
     ) -> Result<()> {
         self.ctx.progress.phase("verifying");
@@ -102,16 +102,18 @@ impl Migration<'_> {
         if let Some(changes) = &source.changes {
             evidence.changes(RowChanges::of(changes, Some(touched)));
         }
-        match evidence.differences() {
-            [] => Ok(()),
-            found => {
-                let message = format!(
-                    "nothing was published, the destination would not hold what the source does: {}. It has rows that did not \
-                     come from there, or `key` does not tell all rows apart; `mode` `overwrite` makes both equal",
-                    found.join("; ")
-                );
-                Err(Error::new(Code::VerificationFailed, message))
-            }
+        if evidence.differences().is_empty() {
+            return Ok(());
         }
+        if let (true, Some(before)) = (self.request.manner.validate, before) {
+            let there = Rows::Replaced(target, &written.files, before, touched);
+            self.locate(Rows::Table(&source.table, source.at), there, target, evidence).await?;
+        }
+        let message = format!(
+            "nothing was published, the destination would not hold what the source does: {}. It has rows that did not come from \
+             there, or `key` does not tell all rows apart; `mode` `overwrite` makes both equal",
+            evidence.differences().join("; ")
+        );
+        Err(Error::new(Code::VerificationFailed, message))
     }
 }

@@ -86,7 +86,8 @@ impl<'a> Migration<'a> {
             match &cargo {
                 Cargo::Rows(written, None) => self.prove(&source, &target, written, &mut evidence).await?,
                 Cargo::Rows(written, Some(touched)) => {
-                    self.prove_changes(&source, &target, (written, touched), &mut evidence).await?;
+                    let becomes = (written, before.as_ref(), touched.as_ref());
+                    self.prove_changes(&source, &target, becomes, &mut evidence).await?;
                 }
                 Cargo::Files(copies) => self.prove_files(copies, &target, &mut evidence, &mut hashing).await?,
             }
@@ -202,16 +203,28 @@ impl<'a> Migration<'a> {
             return Ok(());
         }
         if self.request.manner.validate && self.request.manner.transform.is_none() {
-            self.ctx.progress.phase("locating");
-            let columns = evidence.column_names();
-            let partitioning = Partitioning::of_target(target).filter(|by| by.fits(&columns));
-            let by = By { columns: &columns, key: None, most: DIFFERING, partitioning: partitioning.as_ref() };
             let (here, there) = (Rows::Table(&source.table, source.at), Rows::Files(target, &written.files));
-            evidence.differing(RowsDiffering::of(&columns, differences(here, there, by).await?));
+            self.locate(here, there, target, evidence).await?;
         }
         let found = evidence.differences().join("; ");
         let message = format!("nothing was published, the files do not hold what was read: {found}");
         Err(Error::new(Code::VerificationFailed, message))
+    }
+
+    /// Finds the rows that differ, and the partitions in which they are.
+    pub async fn locate(
+        &self,
+        here: Rows<'_>,
+        there: Rows<'_>,
+        target: &Target,
+        evidence: &mut Evidence,
+    ) -> Result<()> {
+        self.ctx.progress.phase("locating");
+        let columns = evidence.column_names();
+        let partitioning = Partitioning::of_target(target).filter(|by| by.fits(&columns));
+        let by = By { columns: &columns, key: None, most: DIFFERING, partitioning: partitioning.as_ref() };
+        evidence.differing(RowsDiffering::of(&columns, differences(here, there, by).await?));
+        Ok(())
     }
 
     fn change(&self, touched: Option<&Touched>) -> Change {

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use partitions::{PartitionDiffering, Partitioning, PartitionsDiffering};
 
 use super::{Depth, Measured, streams::measure};
-use crate::{At, Batches, Error, Kind, Result, Scan, Table, Target, WrittenFile, fingerprint::RowDigest};
+use crate::{At, Batches, Error, Kind, Result, Scan, Table, Target, Touched, WrittenFile, fingerprint::RowDigest};
 
 /// The most rows of both sides whose digests are compared one by one.
 const MOST_DIGESTS: u64 = 200_000;
@@ -33,6 +33,8 @@ pub enum Rows<'a> {
     Table(&'a Table, At),
     /// Those of files that are not part of a table yet.
     Files(&'a Target, &'a [WrittenFile]),
+    /// Those of files that are not part of a table yet, and those of the table's files that they do not replace.
+    Replaced(&'a Target, &'a [WrittenFile], &'a Table, &'a Touched),
     /// Those of a place that is no table.
     Foreign(&'a dyn Reread),
 }
@@ -46,6 +48,13 @@ impl Rows<'_> {
                 table.scan_parallel(scan, cores).await
             }
             Self::Files(target, files) => target.read_back_parallel(files, Some(columns), cores),
+            Self::Replaced(target, files, table, touched) => {
+                let mut streams = target.read_back_parallel(files, Some(columns), cores)?;
+                if let Some(schema) = streams.first().map(|batches| batches.schema.clone()) {
+                    streams.extend(table.rest(touched, &schema, cores).await?);
+                }
+                Ok(streams)
+            }
             Self::Foreign(rows) => rows.open(columns, cores).await,
         }
     }
