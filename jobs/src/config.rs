@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-pub use connection::{Connection, ConnectionKind, Connections, PostgresConnection, S3Connection, SecretSource};
+pub use connection::{
+    Connection, ConnectionKind, Connections, MySqlConnection, PostgresConnection, S3Connection, SecretSource,
+};
 pub use roots::{Beneath, FileRoots};
 pub use scrape::{Networks, ScrapeConfig};
 

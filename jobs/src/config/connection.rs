@@ -17,19 +17,31 @@ pub struct Connections(BTreeMap<String, Connection>);
 pub enum Connection {
     /// A PostgreSQL database.
     Postgres(PostgresConnection),
+    /// A MySQL or MariaDB database.
+    #[serde(rename = "mysql")]
+    MySql(MySqlConnection),
     /// An object store that speaks S3.
     S3(S3Connection),
 }
 
 /// A PostgreSQL database.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(transparent)]
+pub struct PostgresConnection(pub DatabaseConnection);
+
+/// A MySQL or MariaDB database.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(transparent)]
+pub struct MySqlConnection(pub DatabaseConnection);
+
+/// A database.
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct PostgresConnection {
+pub struct DatabaseConnection {
     /// The server's name or address.
     pub host: String,
-    /// The server's port.
-    #[serde(default = "postgres_port")]
-    pub port: u16,
+    /// The server's port; default: the usual one.
+    pub port: Option<u16>,
     /// The database.
     pub database: String,
     /// The role.
@@ -67,10 +79,6 @@ pub struct S3Connection {
     pub buckets: Vec<String>,
 }
 
-const fn postgres_port() -> u16 {
-    5432
-}
-
 /// A kind of connection, as requests of one source need it.
 pub trait ConnectionKind: Sized {
     /// What it is a connection to, for messages.
@@ -85,6 +93,14 @@ impl ConnectionKind for PostgresConnection {
 
     fn of(connection: &Connection) -> Option<&Self> {
         if let Connection::Postgres(found) = connection { Some(found) } else { None }
+    }
+}
+
+impl ConnectionKind for MySqlConnection {
+    const TITLE: &'static str = "a MySQL database";
+
+    fn of(connection: &Connection) -> Option<&Self> {
+        if let Connection::MySql(found) = connection { Some(found) } else { None }
     }
 }
 
@@ -118,6 +134,7 @@ impl Connections {
     pub fn kinds(&self) -> impl Iterator<Item = (&str, &'static str)> {
         let kind = |connection: &Connection| match connection {
             Connection::Postgres(_) => "postgres",
+            Connection::MySql(_) => "mysql",
             Connection::S3(_) => "s3",
         };
         self.0.iter().map(move |(name, connection)| (name.as_str(), kind(connection)))
@@ -197,7 +214,8 @@ mod tests {
         }))
         .expect("connections");
         assert_eq!(connections.get::<S3Connection>("lake").expect("there").buckets, ["a", "b"]);
-        assert_eq!(connections.get::<PostgresConnection>("shop").expect("there").port, 5432);
+        assert_eq!(connections.get::<PostgresConnection>("shop").expect("there").0.host, "h");
+        assert!(connections.get::<MySqlConnection>("shop").is_err());
         let faults = connections.check::<S3Connection>(Some("shop"));
         assert_eq!((faults[0].field.as_str(), faults[0].code), ("connection", Code::ConnectionNotFound));
         assert!(

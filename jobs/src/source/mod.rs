@@ -1,6 +1,8 @@
 //! Where rows come from. Adding a source: one new file here, and its name twice below.
+mod database;
 mod files;
 mod many;
+mod mysql;
 mod pattern;
 mod postgres;
 mod s3;
@@ -167,9 +169,9 @@ pub struct TypeNote {
     pub note: String,
 }
 
+pub(crate) use database::Dialect;
+pub use database::SslMode;
 pub(crate) use files::one as one_file;
-pub use postgres::SslMode;
-pub(crate) use postgres::sql::ident;
 pub use s3::{S3Access, check_endpoint};
 pub(crate) use s3::{check_bucket, check_key};
 
@@ -270,6 +272,7 @@ macro_rules! sources {
 
 sources! {
     "load.postgres" postgres::Postgres,
+    "load.mysql" mysql::MySql,
     "load.file" files::Files,
     "load.s3" s3::S3,
     "scrape.html" web::Page,

@@ -5,7 +5,7 @@ use icehaul_lake::sql;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Code, Error, FieldError, Result, source::ident};
+use crate::{Code, Error, FieldError, Result, source::Dialect};
 
 /// How rows are changed on their way. Expressions are SQL over the source's columns; each row becomes one row or none.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -44,7 +44,10 @@ impl Transform {
             check(format!("transform.computed.{name}"), one(format!("({text}\n)")));
         }
         for (name, text) in &self.cast {
-            check(format!("transform.cast.{name}"), one(format!("CAST({} AS {text}\n)", ident(name))));
+            check(
+                format!("transform.cast.{name}"),
+                one(format!("CAST({} AS {text}\n)", Dialect::Postgres.ident(name))),
+            );
         }
         if let Some(text) = &self.filter {
             check("transform.where".to_owned(), format!("{} WHERE ({text}\n)", one("1".to_owned())));
@@ -65,12 +68,13 @@ impl Transform {
         let chosen = if self.select.is_empty() { columns } else { &self.select };
         let column = |name: &String| {
             let value = match self.cast.get(name) {
-                Some(kind) => format!("CAST({} AS {kind}\n)", ident(name)),
-                None => ident(name),
+                Some(kind) => format!("CAST({} AS {kind}\n)", Dialect::Postgres.ident(name)),
+                None => Dialect::Postgres.ident(name),
             };
-            format!("{value} AS {}", ident(self.rename.get(name).unwrap_or(name)))
+            format!("{value} AS {}", Dialect::Postgres.ident(self.rename.get(name).unwrap_or(name)))
         };
-        let computed = self.computed.iter().map(|(name, text)| format!("({text}\n) AS {}", ident(name)));
+        let computed =
+            self.computed.iter().map(|(name, text)| format!("({text}\n) AS {}", Dialect::Postgres.ident(name)));
         let items: Vec<String> = chosen.iter().map(column).chain(computed).collect();
         let condition = self.filter.as_ref().map(|text| format!(" WHERE ({text}\n)")).unwrap_or_default();
         Ok(format!("SELECT {} FROM {}{condition}", items.join(", "), sql::SOURCE))

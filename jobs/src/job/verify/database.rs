@@ -15,13 +15,44 @@ use icehaul_lake::{Batches, Column, Kind, columns_for, measure::Reread};
 use crate::{
     Ctx, Error, Result,
     report::TableState,
-    source::{Plan, Postgres, Source, Wish},
+    source::{MySql, Plan, Postgres, Source, Split, Wish},
     transform::Rows,
 };
 
+/// A query or table of a database.
+#[derive(Clone)]
+pub(super) enum Queried {
+    Postgres(Box<Postgres>),
+    MySql(Box<MySql>),
+}
+
+impl Queried {
+    async fn plan(&self, ctx: &Ctx) -> Result<Plan> {
+        match self {
+            Self::Postgres(source) => source.plan(ctx, &Wish::default()).await,
+            Self::MySql(source) => source.plan(ctx, &Wish::default()).await,
+        }
+    }
+
+    async fn read(&self, ctx: &Ctx, plan: &Plan, split: &Split) -> Result<BoxStream<'static, Result<Rows>>> {
+        let read = match self {
+            Self::Postgres(source) => source.read(ctx, plan, split).await,
+            Self::MySql(source) => source.read(ctx, plan, split).await,
+        };
+        Ok(read?.stream)
+    }
+
+    fn described(&self) -> String {
+        match self {
+            Self::Postgres(source) => source.described(),
+            Self::MySql(source) => source.described(),
+        }
+    }
+}
+
 /// A query or table of a database, planned.
 pub(super) struct Database {
-    source: Postgres,
+    source: Queried,
     ctx: Ctx,
     plan: Arc<Plan>,
     /// What a read failed with: the lake's errors cannot carry it.
@@ -29,9 +60,9 @@ pub(super) struct Database {
 }
 
 impl Database {
-    pub async fn plan(ctx: &Ctx, source: &Postgres) -> Result<Self> {
-        let plan = Arc::new(source.plan(ctx, &Wish::default()).await?);
-        Ok(Self { source: source.clone(), ctx: ctx.clone(), plan, failure: Arc::default() })
+    pub async fn plan(ctx: &Ctx, source: Queried) -> Result<Self> {
+        let plan = Arc::new(source.plan(ctx).await?);
+        Ok(Self { source, ctx: ctx.clone(), plan, failure: Arc::default() })
     }
 
     pub fn schema(&self) -> &SchemaRef {
@@ -63,8 +94,7 @@ impl Database {
     }
 
     pub fn state(&self) -> TableState {
-        let table = self.source.table.clone().or_else(|| self.source.query.clone()).unwrap_or_default();
-        TableState { catalog: self.plan.origin.clone(), table, ..TableState::default() }
+        TableState { catalog: self.plan.origin.clone(), table: self.source.described(), ..TableState::default() }
     }
 
     /// What the newest read that failed failed with.
@@ -81,7 +111,7 @@ impl Database {
             let claimed = std::iter::from_fn(move || Some(next.fetch_add(1, Relaxed)).filter(|index| *index < splits));
             let reads = stream::iter(claimed).then(move |index| {
                 let (source, ctx, plan) = (source.clone(), ctx.clone(), plan.clone());
-                async move { source.read(&ctx, &plan, &plan.splits[index]).await.map(|batches| batches.stream) }
+                async move { source.read(&ctx, &plan, &plan.splits[index]).await }
             });
             reads.try_flatten().boxed()
         };

@@ -51,7 +51,8 @@ impl Task for VerifyTables {
     }
 
     fn secrets(&mut self) -> Vec<&mut Secret> {
-        self.postgres.iter_mut().flat_map(|postgres| postgres.secrets()).collect()
+        let postgres = self.postgres.iter_mut().flat_map(|postgres| postgres.secrets());
+        postgres.chain(self.mysql.iter_mut().flat_map(|mysql| mysql.secrets())).collect()
     }
 
     /// Nothing is written but the report, which a second run writes again.
@@ -80,8 +81,8 @@ impl VerifyTables {
     async fn verify(&self, ctx: &Ctx, earlier: Option<&Earlier>) -> Result<Report> {
         ctx.progress.phase("planning");
         let mut watch = Stopwatch::start("planning");
-        let source = match &self.postgres {
-            Some(postgres) => Side::Database(Box::new(Database::plan(ctx, postgres).await?)),
+        let source = match self.database() {
+            Some(queried) => Side::Database(Box::new(Database::plan(ctx, queried).await?)),
             None => {
                 let name = self.source.as_deref().unwrap_or_default();
                 Side::table(ctx, name, Self::at(self.source_snapshot.as_deref())).await?

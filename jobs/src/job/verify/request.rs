@@ -3,9 +3,10 @@ use icehaul_lake::{At, TableName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::database::Queried;
 use crate::{
     Code, Error, FieldError, Result,
-    source::{Names, Postgres, Source},
+    source::{MySql, Names, Postgres, Source},
     spec::{JobOptions, closed},
 };
 
@@ -15,7 +16,7 @@ const MOST_SAMPLED: u32 = 100;
 /// Two tables, two snapshots of one, or the rows of a database and a table, compared where they are.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct VerifyTables {
-    /// A table, as `[catalog.]namespace.table`. Either this or `postgres`.
+    /// A table, as `[catalog.]namespace.table`. Either this, or one of `postgres` and `mysql`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"staging.orders")]
     pub source: Option<String>,
@@ -23,6 +24,10 @@ pub struct VerifyTables {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(transform = closed)]
     pub postgres: Option<Box<Postgres>>,
+    /// The same of a MySQL or MariaDB database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = closed)]
+    pub mysql: Option<Box<MySql>>,
     /// The table that it is compared with, in the same form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"production.orders")]
@@ -107,6 +112,7 @@ impl VerifyTables {
         let given = [
             ("source", self.source.is_some()),
             ("postgres", self.postgres.is_some()),
+            ("mysql", self.mysql.is_some()),
             ("destination", self.destination.is_some()),
             ("source_snapshot", self.source_snapshot.is_some()),
             ("destination_snapshot", self.destination_snapshot.is_some()),
@@ -114,15 +120,18 @@ impl VerifyTables {
         for (field, _) in given.into_iter().filter(|(_, given)| *given && self.report.is_some()) {
             fault(field, Code::ConflictingFields, "the `report` says what is compared: leave this out".into());
         }
-        match (&self.source, &self.postgres) {
-            _ if self.report.is_some() => {}
-            (None, None) => fault("source", Code::MissingField, "name a table here, or a query in `postgres`".into()),
-            (Some(_), Some(_)) => {
-                fault("postgres", Code::ConflictingFields, "stands instead of `source`: give one of them".into());
+        if self.report.is_none() {
+            let sides = &given[..3];
+            let mut named = sides.iter().filter_map(|(field, given)| given.then_some(*field));
+            if named.next().is_none() {
+                let detail = "name a table here, or a query in `postgres` or `mysql`";
+                fault("source", Code::MissingField, detail.into());
             }
-            _ => {}
+            for field in named {
+                fault(field, Code::ConflictingFields, "the other side is named already: give one of them".into());
+            }
         }
-        if self.postgres.is_some() && self.source_snapshot.is_some() {
+        if self.database().is_some() && self.source_snapshot.is_some() {
             fault("source_snapshot", Code::ConflictingFields, "a database has no snapshots to choose from".into());
         }
         let snapshots =
@@ -140,12 +149,21 @@ impl VerifyTables {
             fault("sample_rows", Code::InvalidField, format!("at most {MOST_SAMPLED} rows are shown"));
         }
         wrong.extend(self.postgres.iter().flat_map(|postgres| within("postgres", postgres.check())));
+        wrong.extend(self.mysql.iter().flat_map(|mysql| within("mysql", mysql.check())));
         wrong
     }
 
     /// What names of the configuration are wrong.
     pub(super) fn unknown_names(&self, names: &Names<'_>) -> Vec<FieldError> {
-        self.postgres.iter().flat_map(|postgres| within("postgres", postgres.check_names(names))).collect()
+        let postgres = self.postgres.iter().flat_map(|postgres| within("postgres", postgres.check_names(names)));
+        let mysql = self.mysql.iter().flat_map(|mysql| within("mysql", mysql.check_names(names)));
+        postgres.chain(mysql).collect()
+    }
+
+    /// The rows of a database that stand instead of the source.
+    pub(super) fn database(&self) -> Option<Queried> {
+        let postgres = self.postgres.clone().map(Queried::Postgres);
+        postgres.or_else(|| self.mysql.clone().map(Queried::MySql))
     }
 
     /// A state that a snapshot's id names.

@@ -1,6 +1,6 @@
 //! Connections: how one is made. The driver does what it does well, TLS and authentication; all else is said by
 //! [`Session`].
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use tokio::net::TcpStream;
 use tokio_postgres::{CancelToken, NoTls, config::SslMode as DriverSslMode, tls::MakeTlsConnect};
@@ -10,48 +10,14 @@ use super::{
     fault::{self, ServerError},
     session::Session,
     tap::{Tap, TapTls, Wire},
-    tls::{SslMode, client_config},
+    tls::client_config,
 };
-use crate::{Code, Error, Result, Secret, secret::REDACTED};
-
-/// A server, a database and a role, and how to talk to them.
-#[derive(Clone, Debug)]
-pub(super) struct Endpoint {
-    pub host: String,
-    pub port: u16,
-    pub database: String,
-    pub user: String,
-    pub password: Option<Secret>,
-    pub sslmode: SslMode,
-    pub sslrootcert: Option<PathBuf>,
-    pub allow_superuser: bool,
-    pub connect_timeout: Duration,
-    pub statement_timeout: Duration,
-    /// Shown in `pg_stat_activity`.
-    pub application: String,
-}
-
-/// How often a peer that has gone silent is asked whether it is still there.
-const KEEPALIVE: Duration = Duration::from_secs(30);
-/// The shortest password that is blanked in errors, in bytes: blanks for a shorter one would tell more than they hide.
-const LEAST_SECRET: usize = 4;
-/// The longest text of an error, in characters.
-const MOST_TOLD: usize = 4000;
+use crate::{
+    Code, Error, Result,
+    source::database::{Endpoint, KEEPALIVE, SslMode},
+};
 
 impl Endpoint {
-    /// `host:port`, an IPv6 address in brackets.
-    pub(super) fn address(&self) -> String {
-        match self.host.contains(':') {
-            true => format!("[{}]:{}", self.host, self.port),
-            false => format!("{}:{}", self.host, self.port),
-        }
-    }
-
-    /// Where the rows come from, without credentials.
-    pub(super) fn origin(&self) -> String {
-        format!("postgres://{}/{}", self.address(), self.database)
-    }
-
     /// Opens a connection in a read-only transaction: of its own snapshot, or of one that another has exported.
     ///
     /// # Errors
@@ -63,23 +29,7 @@ impl Endpoint {
             session.begin(snapshot).await?;
             Ok(session)
         };
-        tokio::time::timeout(self.connect_timeout, opening).await.unwrap_or_else(|_| {
-            Err(self.unreachable(format!("no answer within {} s", self.connect_timeout.as_secs_f64())))
-        })
-    }
-
-    /// How long the server may be silent in one statement: it ends the statement itself before that.
-    pub(super) const fn patience(&self) -> Duration {
-        self.statement_timeout.saturating_add(self.connect_timeout)
-    }
-
-    /// An error as it may be told: what the server has put into it is cut, and a password that it has repeated is blank.
-    pub(super) fn told(&self, error: Error) -> Error {
-        let password = self.password.as_ref().map(Secret::expose).filter(|password| password.len() >= LEAST_SECRET);
-        error.rewrite(|text| match password {
-            Some(password) => fault::shown(&text.replace(password, REDACTED), MOST_TOLD),
-            None => fault::shown(text, MOST_TOLD),
-        })
+        tokio::time::timeout(self.connect_timeout, opening).await.unwrap_or_else(|_| Err(self.no_answer()))
     }
 
     async fn open(self: &Arc<Self>) -> Result<Session> {
@@ -119,11 +69,11 @@ impl Endpoint {
 
     async fn socket(&self) -> Result<TcpStream> {
         let opening = TcpStream::connect((self.host.as_str(), self.port));
-        let socket = opening.await.map_err(|e| self.unreachable(e.to_string()).caused_by(e))?;
+        let socket = opening.await.map_err(|e| self.unreachable(&e.to_string()).caused_by(e))?;
         let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE).with_retries(3);
         let tuned =
             socket.set_nodelay(true).and_then(|()| socket2::SockRef::from(&socket).set_tcp_keepalive(&keepalive));
-        tuned.map_err(|e| self.unreachable(e.to_string()).caused_by(e))?;
+        tuned.map_err(|e| self.unreachable(&e.to_string()).caused_by(e))?;
         Ok(socket)
     }
 
@@ -145,12 +95,6 @@ impl Endpoint {
             config.password(password.expose());
         }
         config
-    }
-
-    fn unreachable(&self, why: String) -> Error {
-        let advice = "check host, port and firewall, and that the server runs";
-        let message = format!("PostgreSQL at {} cannot be reached from the worker: {why}; {advice}", self.address());
-        Error::new(Code::SourceUnreachable, message)
     }
 
     fn refused(&self, error: tokio_postgres::Error) -> Error {

@@ -1,12 +1,7 @@
 //! Incremental reads: what is new, within one snapshot.
 use tokio_postgres::types::Type;
 
-use super::{
-    relation::Part,
-    select::Base,
-    session::Session,
-    sql::{ident, literal},
-};
+use super::{ident, literal, relation::Part, select::Base, session::Session};
 use crate::{
     Code, Error, Result,
     source::{CursorWish, TypeNote},

@@ -9,11 +9,12 @@ use super::{
     fault,
     types::Carried,
 };
-use crate::{Code, Error, Result, config::Limits};
+use crate::{
+    Code, Error, Result,
+    config::Limits,
+    source::database::{BATCH_BYTES, BATCH_ROWS},
+};
 
-/// A batch ends with whichever comes first.
-const BATCH_ROWS: usize = 16_384;
-const BATCH_BYTES: usize = 8 << 20;
 /// The rows that a column first makes room for, over all columns.
 const FIRST_CELLS: usize = 1 << 17;
 

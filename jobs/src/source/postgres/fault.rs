@@ -3,7 +3,7 @@ use std::error::Error as _;
 
 use tokio_postgres::error::{DbError, ErrorPosition};
 
-use crate::{Code, Error, Retry};
+use crate::{Code, Error, Retry, source::database::shown};
 
 /// The longest sentence that is taken from the server, in characters.
 const MOST_SAID: usize = 1000;
@@ -48,19 +48,6 @@ impl From<&DbError> for ServerError {
         };
         Self { state: shown(error.code().code(), 5), message: shown(error.message(), MOST_SAID), position }
     }
-}
-
-/// A text from elsewhere as it may be shown: not longer than `most` characters, control characters escaped.
-pub(super) fn shown(text: &str, most: usize) -> String {
-    let mut shown = String::new();
-    let mut rest = text.chars();
-    for c in rest.by_ref().take(most) {
-        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
-    }
-    if rest.next().is_some() {
-        shown.push('…');
-    }
-    shown
 }
 
 /// A failure while a connection was made. `at` is `host:port`.

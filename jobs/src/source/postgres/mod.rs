@@ -13,10 +13,8 @@ mod fault;
 mod numeric;
 mod plan;
 mod relation;
-mod request;
 mod select;
 mod session;
-pub(crate) mod sql;
 mod tap;
 mod tls;
 mod types;
@@ -26,90 +24,50 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::tls::SslMode;
 use self::{copy::Copying, decode::Decoder, plan::Held, relation::Part};
-use super::{Names, Plan, Source, Split, Wish};
+use super::{
+    Names, Plan, Source, Split, Wish,
+    database::{DatabaseRequest, Dialect},
+};
 use crate::{
     Batches, Code, Ctx, Error, FieldError, Result, Secret,
-    config::PostgresConnection,
     transform::{Mark, Marks, Rows},
 };
 
 /// A query or table of a PostgreSQL database.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-pub struct Postgres {
-    /// A named connection of the configuration, instead of the fields from `host` to `sslmode`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub connection: Option<String>,
-    /// The server's name or address.
-    #[schemars(example = &"db.example.com")]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub host: Option<String>,
-    /// The server's port; default 5432.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub port: Option<u16>,
-    /// The database.
-    #[schemars(example = &"shop")]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub database: Option<String>,
-    /// The role.
-    #[schemars(example = &"reader")]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user: Option<String>,
-    /// Its password.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub password: Option<Secret>,
-    /// How the connection is encrypted, as in libpq; default `prefer`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sslmode: Option<SslMode>,
-    /// Permits a role that could do more than read (a superuser, or one that may run programs or touch the server's
-    /// files), although no read-only transaction binds it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub allow_superuser: bool,
-    /// One query: SELECT, VALUES, TABLE or WITH. Either this or `table`.
-    #[schemars(example = &"SELECT * FROM orders")]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub query: Option<String>,
-    /// A table or view, as `table` or `schema.table`; names with dots in double quotes. It is read in parallel.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub table: Option<String>,
-    /// With `table`: only these columns, in this order.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub columns: Vec<String>,
-    /// With `table`: only rows that fulfil this SQL condition.
-    #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
-    pub condition: Option<String>,
-    /// With `table`: how many connections read at once; default: the configured one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 16))]
-    pub parallelism: Option<u8>,
-    /// How long a statement may run, in seconds; default: the configured one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub statement_timeout_seconds: Option<f64>,
+#[serde(transparent)]
+pub struct Postgres(DatabaseRequest);
+
+impl Postgres {
+    /// What the rows are of: the table or the query.
+    pub(crate) fn described(&self) -> String {
+        self.0.described()
+    }
 }
 
 impl Source for Postgres {
-    const TITLE: &'static str = "PostgreSQL";
+    const TITLE: &'static str = Dialect::Postgres.title();
     const INCREMENTAL: bool = true;
 
     fn check(&self) -> Vec<FieldError> {
-        request::check(self)
+        self.0.check(Dialect::Postgres)
     }
 
     fn secrets(&mut self) -> Vec<&mut Secret> {
-        self.password.iter_mut().collect()
+        self.0.password.iter_mut().collect()
     }
 
     fn check_names(&self, names: &Names<'_>) -> Vec<FieldError> {
-        names.connections.check::<PostgresConnection>(self.connection.as_deref())
+        self.0.check_names(names, Dialect::Postgres)
     }
 
     fn cursor_source(&self, ctx: &Ctx) -> Result<String> {
-        request::cursor_source(self, ctx)
+        self.0.cursor_source(ctx, Dialect::Postgres)
     }
 
     async fn plan(&self, ctx: &Ctx, wish: &Wish) -> Result<Plan> {
-        ctx.stop.or(plan::plan(self, ctx, wish)).await
+        ctx.stop.or(plan::plan(&self.0, ctx, wish)).await
     }
 
     async fn read(&self, ctx: &Ctx, plan: &Plan, split: &Split) -> Result<Batches> {
@@ -137,4 +95,14 @@ impl Source for Postgres {
         });
         Ok(Batches { schema, stream: Box::pin(stream) })
     }
+}
+
+/// Quotes an identifier.
+fn ident(name: &str) -> String {
+    Dialect::Postgres.ident(name)
+}
+
+/// Quotes a text literal, whatever `standard_conforming_strings` is.
+fn literal(text: &str) -> String {
+    postgres_protocol::escape::escape_literal(text)
 }

@@ -1,6 +1,6 @@
 //! From a request to splits: one snapshot, checked columns, and what every reader needs.
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -9,26 +9,25 @@ use serde_json::{Map, json};
 use tokio_postgres::types::Type;
 
 use super::{
-    Postgres,
     catalog::Catalog,
-    connect::Endpoint,
     cursor::{self, Found},
     decode::Layout,
+    ident,
     relation::{Part, Relation},
     select::{Base, Select},
     session::Session,
-    sql::{TableRef, ident, single_statement},
     types::{MONEY_DIGITS, Way, way},
 };
 use crate::{
     Code, Ctx, Error, Result,
     config::Limits,
-    source::{Plan, Split, TypeNote, Wish},
-    transform::MarkKind,
+    source::{
+        Plan, Split, TypeNote, Wish,
+        database::{
+            DatabaseRequest, Dialect, Endpoint, LINEAGE, TableRef, check_columns, not_allowed, single_statement,
+        },
+    },
 };
-
-/// The lineage columns of a database's rows.
-const LINEAGE: &[(&str, MarkKind)] = &[("source_system", MarkKind::Text), ("scraped_at", MarkKind::Time)];
 
 /// What the readers of a plan share. It lives as long as the plan, and with it the transaction that the snapshot is of.
 pub(super) struct Held {
@@ -72,8 +71,8 @@ impl Held {
 }
 
 /// Looks at the source within one transaction.
-pub(super) async fn plan(source: &Postgres, ctx: &Ctx, wish: &Wish) -> Result<Plan> {
-    let endpoint = Arc::new(source.endpoint(ctx)?);
+pub(super) async fn plan(source: &DatabaseRequest, ctx: &Ctx, wish: &Wish) -> Result<Plan> {
+    let endpoint = Arc::new(source.endpoint(ctx, Dialect::Postgres)?);
     let readers = usize::from(source.parallelism.unwrap_or(0));
     let readers = if readers == 0 { ctx.limits.parallelism } else { readers };
     let planning = async {
@@ -96,13 +95,13 @@ enum Outcome {
 
 struct Planner<'a> {
     endpoint: Arc<Endpoint>,
-    source: &'a Postgres,
+    source: &'a DatabaseRequest,
     limits: &'a Limits,
     session: Session,
 }
 
 impl<'a> Planner<'a> {
-    async fn new(endpoint: &Arc<Endpoint>, source: &'a Postgres, ctx: &'a Ctx) -> Result<Self> {
+    async fn new(endpoint: &Arc<Endpoint>, source: &'a DatabaseRequest, ctx: &'a Ctx) -> Result<Self> {
         let session = endpoint.session(None).await?;
         Ok(Self { endpoint: endpoint.clone(), source, limits: &ctx.limits, session })
     }
@@ -195,11 +194,13 @@ impl<'a> Planner<'a> {
     /// The checked query or table.
     async fn base(&mut self) -> Result<(Base, Option<Relation>)> {
         if let Some(query) = &self.source.query {
-            let one = single_statement(query).ok_or_else(|| not_allowed("`query` must be one statement"))?;
+            let one = single_statement(query, Dialect::Postgres)
+                .ok_or_else(|| not_allowed("`query` must be one statement"))?;
             return Ok((Base::Query(one.to_owned()), None));
         }
         let name = self.source.table.as_deref().unwrap_or_default();
-        let name = TableRef::parse(name).map_err(|why| Error::field("table", Code::InvalidField, why))?;
+        let name =
+            TableRef::parse(name, Dialect::Postgres).map_err(|why| Error::field("table", Code::InvalidField, why))?;
         let relation = Relation::find(&mut self.session, &name).await?;
         let columns: Vec<_> = self.source.columns.iter().map(|c| ident(c)).collect();
         let table = |condition| Base::Table { name: relation.name.clone(), columns: columns.clone(), condition };
@@ -218,25 +219,7 @@ impl<'a> Planner<'a> {
             return Err(not_allowed("the query has parameters such as $1, for which there are no values"));
         }
         let columns = statement.columns;
-        if columns.is_empty() {
-            return Err(not_allowed(
-                "the statement gives no columns; only a query (SELECT, VALUES, TABLE, WITH) can be read",
-            ));
-        }
-        if columns.len() > self.limits.max_columns {
-            let (there, most) = (columns.len(), self.limits.max_columns);
-            return Err(Error::new(
-                Code::TooManyColumns,
-                format!("there are {there} columns; at most {most} are taken"),
-            ));
-        }
-        let mut seen = HashSet::new();
-        if let Some((name, ..)) = columns.iter().find(|(name, ..)| !seen.insert(name)) {
-            return Err(Error::new(
-                Code::DuplicateColumn,
-                format!("two columns are named `{name}`; give one of them another name with AS"),
-            ));
-        }
+        check_columns(columns.iter().map(|(name, ..)| name.as_str()), self.limits)?;
         let catalog = Catalog::of(&mut self.session, columns.iter().map(|column| column.1)).await?;
         let typed = columns.into_iter().map(|(name, oid, modifier)| match catalog.get(oid) {
             Some(ty) => Ok((name, ty, modifier)),
@@ -298,8 +281,4 @@ impl<'a> Planner<'a> {
             Err(error) => Err(error),
         }
     }
-}
-
-fn not_allowed(why: &str) -> Error {
-    Error::new(Code::QueryNotAllowed, why)
 }

@@ -1,8 +1,11 @@
 //! A table: finding it, and cutting it into ranges of pages.
 use serde::{Deserialize, Serialize};
 
-use super::{session::Session, sql::TableRef};
-use crate::{Code, Error, Result};
+use super::session::Session;
+use crate::{
+    Code, Error, Result,
+    source::database::{Dialect, TableRef},
+};
 
 /// The smallest part that is worth a split.
 const SPLIT_BYTES: i64 = 8 << 20;
@@ -60,7 +63,7 @@ impl Relation {
     pub(super) async fn find(session: &mut Session, table: &TableRef) -> Result<Self> {
         let lower =
             TableRef { schema: table.schema.as_ref().map(|s| s.to_lowercase()), table: table.table.to_lowercase() };
-        for name in [table.quoted(), lower.quoted()] {
+        for name in [table, &lower].map(|name| name.quoted(Dialect::Postgres)) {
             let found = session.text("SELECT pg_catalog.to_regclass($1)::pg_catalog.oid", &[name.as_str()]).await?;
             if let Some(oid) = found {
                 return Self::measure(session, name, &oid).await;
@@ -68,7 +71,10 @@ impl Relation {
         }
         Err(Error::new(
             Code::SourceTableNotFound,
-            format!("there is no table {} that the role can see; give it as `schema.table`", table.quoted()),
+            format!(
+                "there is no table {} that the role can see; give it as `schema.table`",
+                table.quoted(Dialect::Postgres)
+            ),
         ))
     }
 

@@ -1,7 +1,7 @@
 //! The statement that gives the rows: the request's query or table, casts, an incremental condition, a range of pages.
 use super::{
+    ident,
     relation::Part,
-    sql::ident,
     types::{Cast, Way},
 };
 

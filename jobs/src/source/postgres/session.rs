@@ -18,12 +18,11 @@ use tokio::{
 use tokio_postgres::CancelToken;
 
 use super::{
-    connect::Endpoint,
     fault::{self, ServerError},
-    sql::literal,
+    literal,
     tap::Wire,
 };
-use crate::{Code, Error, Result};
+use crate::{Code, Error, Result, source::database::Endpoint};
 
 /// How long a statement waits for a lock that a writer of the source holds.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(60);

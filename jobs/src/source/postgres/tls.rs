@@ -1,6 +1,7 @@
 //! TLS with libpq's meaning of `sslmode`.
 use std::{path::Path, sync::Arc};
 
+use crate::{Code, Error, Result, source::database::SslMode};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, RootCertStore, SignatureScheme,
     client::{
@@ -10,27 +11,6 @@ use rustls::{
     crypto::CryptoProvider,
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use crate::{Code, Error, Result};
-
-/// How the connection is encrypted, as in libpq.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum SslMode {
-    /// Never.
-    Disable,
-    /// If the server offers it; the certificate is not checked.
-    #[default]
-    Prefer,
-    /// Always; the certificate is checked only if root certificates are configured.
-    Require,
-    /// Always, and the certificate must be signed by a trusted authority.
-    VerifyCa,
-    /// Always, and the certificate must also be for this host.
-    VerifyFull,
-}
 
 /// The client's side of TLS for a mode. `roots` is a PEM file instead of the system's certificates.
 ///

@@ -1,0 +1,243 @@
+//! Connections: how one is made, and what is said on it before and between the rows.
+use std::{future::Future, sync::Arc, time::Duration};
+
+use mysql_async::{
+    Column, Conn, DriverError, Error as DriverFailure, OptsBuilder, Params, Row, SslOpts, Value, prelude::Queryable,
+};
+use rustls::RootCertStore;
+use tokio::{runtime::Handle, time::timeout};
+
+use super::fault;
+use crate::{
+    Code, Error, Result,
+    source::database::{Endpoint, KEEPALIVE, SslMode},
+};
+
+/// How long a statement waits for a lock that others hold, in seconds.
+const LOCK_SECONDS: u64 = 60;
+/// How long the server waits for us while we write what was read, and between two reads, in seconds: a day.
+const IDLE_SECONDS: u64 = 86_400;
+/// How long ending a statement that runs may take.
+const GOODBYE: Duration = Duration::from_secs(5);
+/// The most that a packet has beside the values of a row.
+const PACKET_HEAD: usize = 1 << 20;
+
+/// A row of an answer, as text.
+pub(super) type TextRow = Vec<Option<String>>;
+
+/// A connection. Dropping it while the server works ends that work.
+pub(super) struct Session {
+    endpoint: Arc<Endpoint>,
+    pub(super) conn: Conn,
+    /// The server is at work, or the talk has broken off at an unknown place.
+    pub(super) busy: bool,
+}
+
+impl Session {
+    /// Opens a connection in a read-only transaction of its own snapshot.
+    ///
+    /// # Errors
+    /// [`Code::SourceUnreachable`], [`Code::AuthFailed`], [`Code::DatabaseNotFound`], [`Code::TlsError`].
+    pub(super) async fn snapshot(endpoint: &Arc<Endpoint>, max_cell_bytes: usize) -> Result<Self> {
+        let mut session = Self::open(endpoint, max_cell_bytes).await?;
+        session.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
+        Ok(session)
+    }
+
+    /// Connections whose snapshots have the same rows of `table`: nobody can write to it while they begin. It must be of an
+    /// engine with snapshots.
+    ///
+    /// # Errors
+    /// As of [`Session::snapshot`], and [`Code::PermissionDenied`].
+    pub(super) async fn snapshots(
+        endpoint: &Arc<Endpoint>,
+        max_cell_bytes: usize,
+        table: &str,
+        count: usize,
+    ) -> Result<Vec<Self>> {
+        let mut guard = Self::open(endpoint, max_cell_bytes).await?;
+        // This waits until every transaction that has written to the table has ended.
+        guard.run(&format!("LOCK TABLES {table} READ")).await.map_err(|error| match error.code() {
+            Code::PermissionDenied => {
+                let why = "several connections need the right to LOCK TABLES, to begin at one state of the table; grant it, \
+                           or leave `parallelism` out";
+                Error::new(Code::PermissionDenied, why).caused_by(error)
+            }
+            _ => error,
+        })?;
+        let sessions = (0..count).map(|_| Self::snapshot(endpoint, max_cell_bytes));
+        let sessions = futures::future::try_join_all(sessions).await;
+        guard.run("UNLOCK TABLES").await?;
+        sessions
+    }
+
+    async fn open(endpoint: &Arc<Endpoint>, max_cell_bytes: usize) -> Result<Self> {
+        let opening = async {
+            let conn = connect(endpoint, max_cell_bytes).await?;
+            let mut session = Self { endpoint: endpoint.clone(), conn, busy: false };
+            session.set_up().await?;
+            Ok(session)
+        };
+        timeout(endpoint.connect_timeout, opening).await.unwrap_or_else(|_| Err(endpoint.no_answer()))
+    }
+
+    /// Times as UTC, text as UTF-8, and only our own time-outs end anything.
+    async fn set_up(&mut self) -> Result<()> {
+        let version = self.rows("SELECT VERSION()", &[]).await?;
+        let version = version.into_iter().flatten().flatten().next().unwrap_or_default();
+        let limit = self.endpoint.statement_timeout.min(Duration::from_secs(31_536_000));
+        let limit = match version.contains("MariaDB") {
+            true => format!("max_statement_time = {}", limit.as_secs_f64().max(0.001)),
+            false => format!("max_execution_time = {}", limit.as_millis().max(1)),
+        };
+        self.run("SET NAMES utf8mb4").await?;
+        self.run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
+        self.run(&format!(
+            "SET SESSION time_zone = '+00:00', {limit}, lock_wait_timeout = {LOCK_SECONDS}, \
+             net_write_timeout = {IDLE_SECONDS}, wait_timeout = {IDLE_SECONDS}"
+        ))
+        .await
+    }
+
+    /// Runs a statement of our own that gives nothing of interest.
+    ///
+    /// # Errors
+    /// The server's.
+    pub(super) async fn run(&mut self, sql: &str) -> Result<()> {
+        let patience = self.endpoint.patience();
+        self.busy = true;
+        let done = within(patience, self.conn.query_drop(sql)).await?;
+        self.busy = false;
+        Ok(done)
+    }
+
+    /// Runs a query, with its parameters as text, that gives few rows.
+    ///
+    /// # Errors
+    /// The server's.
+    pub(super) async fn rows(&mut self, sql: &str, parameters: &[Option<String>]) -> Result<Vec<TextRow>> {
+        let patience = self.endpoint.patience();
+        let parameters = match parameters {
+            [] => Params::Empty,
+            some => Params::Positional(some.iter().map(Value::from).collect()),
+        };
+        self.busy = true;
+        let rows: Vec<Row> = within(patience, self.conn.exec(sql, parameters)).await?;
+        self.busy = false;
+        Ok(rows.into_iter().map(|row| row.unwrap().iter().map(text).collect()).collect())
+    }
+
+    /// The only column of the first row; `None` for no row or NULL.
+    ///
+    /// # Errors
+    /// The server's.
+    pub(super) async fn text(&mut self, sql: &str) -> Result<Option<String>> {
+        let first = self.rows(sql, &[]).await?.into_iter().next();
+        Ok(first.and_then(|row| row.into_iter().next().flatten()))
+    }
+
+    /// Lets the server parse and check one statement, of which it takes no second one here: the number of its parameters,
+    /// and its columns.
+    ///
+    /// # Errors
+    /// The server's.
+    pub(super) async fn describe(&mut self, sql: &str) -> Result<(u16, Arc<[Column]>)> {
+        let patience = self.endpoint.patience();
+        self.busy = true;
+        let statement = within(patience, self.conn.prep(sql)).await?;
+        let described = (statement.num_params(), statement.columns());
+        within(patience, self.conn.close(statement)).await?;
+        self.busy = false;
+        Ok(described)
+    }
+}
+
+/// A value as text; those of the server's own tables are texts and numbers.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::NULL => None,
+        Value::Bytes(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        other => Some(other.as_sql(true)),
+    }
+}
+
+async fn within<T>(time: Duration, talk: impl Future<Output = Result<T, DriverFailure>>) -> Result<T> {
+    timeout(time, talk).await.map_err(|_| fault::silent())?.map_err(fault::failed)
+}
+
+async fn connect(endpoint: &Endpoint, max_cell_bytes: usize) -> Result<Conn> {
+    let made = match (endpoint.sslmode, Conn::new(options(endpoint, max_cell_bytes, endpoint.sslmode)?).await) {
+        // Without TLS a wrong password would be as wrong.
+        (SslMode::Prefer, Err(error)) if is_of_tls(&error) => {
+            Conn::new(options(endpoint, max_cell_bytes, SslMode::Disable)?).await
+        }
+        (_, made) => made,
+    };
+    made.map_err(|error| fault::connecting(error, endpoint))
+}
+
+fn is_of_tls(error: &DriverFailure) -> bool {
+    match error {
+        DriverFailure::Driver(DriverError::NoClientSslFlagFromServer) => true,
+        DriverFailure::Io(mysql_async::IoError::Tls(_)) => true,
+        DriverFailure::Io(mysql_async::IoError::Io(io)) => io.get_ref().is_some_and(|e| e.is::<rustls::Error>()),
+        _ => false,
+    }
+}
+
+fn options(endpoint: &Endpoint, max_cell_bytes: usize, mode: SslMode) -> Result<OptsBuilder> {
+    let password = endpoint.password.as_ref().map(crate::Secret::expose);
+    Ok(OptsBuilder::default()
+        .ip_or_hostname(endpoint.host.as_str())
+        .tcp_port(endpoint.port)
+        .user(Some(endpoint.user.as_str()))
+        .pass(password)
+        .db_name(Some(endpoint.database.as_str()))
+        .tcp_keepalive(Some(KEEPALIVE))
+        // Never another way in than the one that the request names.
+        .prefer_socket(false)
+        .stmt_cache_size(0)
+        .wait_timeout(Some(IDLE_SECONDS as usize))
+        .max_allowed_packet(Some(2 * max_cell_bytes + PACKET_HEAD))
+        .connect_attribute("program_name", endpoint.application.as_str())
+        .ssl_opts(tls(endpoint, mode)?))
+}
+
+/// The client's side of TLS, with libpq's meaning of the modes; but for `verify-ca` the driver wants the name to fit too.
+fn tls(endpoint: &Endpoint, mode: SslMode) -> Result<Option<SslOpts>> {
+    let unchecked = || SslOpts::default().with_danger_accept_invalid_certs(true);
+    let roots = match (mode, &endpoint.sslrootcert) {
+        (SslMode::Disable, _) => return Ok(None),
+        (SslMode::Prefer, _) | (SslMode::Require, None) => return Ok(Some(unchecked())),
+        (_, Some(file)) => vec![file.clone().into()],
+        (_, None) => {
+            let mut seen = RootCertStore::empty();
+            let native = rustls_native_certs::load_native_certs().certs.into_iter();
+            let usable = native.filter(|certificate| seen.add(certificate.clone()).is_ok());
+            usable.map(|certificate| certificate.to_vec().into()).collect()
+        }
+    };
+    if roots.is_empty() {
+        let why = "there are no root certificates to check the server's with; configure `sslrootcert`";
+        return Err(Error::new(Code::TlsError, why));
+    }
+    let checked = SslOpts::default().with_root_certs(roots).with_disable_built_in_roots(true);
+    Ok(Some(checked.with_danger_skip_domain_validation(mode != SslMode::VerifyFull)))
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // Without a runtime the closed socket must do.
+        let (Ok(runtime), true) = (Handle::try_current(), self.busy) else { return };
+        let (endpoint, id) = (self.endpoint.clone(), self.conn.id());
+        runtime.spawn(timeout(GOODBYE, async move {
+            let killing = async {
+                let mut conn = connect(&endpoint, 0).await?;
+                conn.query_drop(format!("KILL QUERY {id}")).await.map_err(fault::failed)
+            };
+            if let Err(error) = killing.await {
+                tracing::warn!(%error, "a running statement could not be ended; the closed connection ends it");
+            }
+        }));
+    }
+}

@@ -1,0 +1,212 @@
+//! Which type of MySQL becomes which type of the table. `docs/types.md` is written from here.
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use mysql_async::{
+    Column,
+    consts::{ColumnFlags, ColumnType},
+};
+
+/// How the values of a column are kept in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Carried {
+    Bool,
+    Int,
+    Long,
+    /// 64 bits without a sign.
+    Unsigned,
+    Float,
+    Double,
+    Decimal {
+        precision: u8,
+        scale: u8,
+    },
+    Date,
+    Timestamp,
+    TimestampTz,
+    /// A span as text, with so many digits after the point.
+    Time {
+        digits: u8,
+    },
+    Text,
+    Binary,
+}
+
+/// How a column is carried, and what that means for its values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Way {
+    pub kind: Carried,
+    /// The type's name and what becomes of it.
+    pub note: Option<(&'static str, &'static str)>,
+}
+
+/// The digits of 2⁶⁴.
+const UNSIGNED_DIGITS: u8 = 20;
+/// The most digits of an Iceberg decimal.
+const MAX_DIGITS: u32 = 38;
+/// The "character set" of bytes.
+const BINARY: u16 = 63;
+
+impl Carried {
+    /// The Arrow type.
+    pub(super) fn arrow(self) -> DataType {
+        match self {
+            Self::Bool => DataType::Boolean,
+            Self::Int => DataType::Int32,
+            Self::Long => DataType::Int64,
+            Self::Unsigned => DataType::Decimal128(UNSIGNED_DIGITS, 0),
+            Self::Float => DataType::Float32,
+            Self::Double => DataType::Float64,
+            Self::Decimal { precision, scale } => DataType::Decimal128(precision, scale as i8),
+            Self::Date => DataType::Date32,
+            Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
+            Self::TimestampTz => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            Self::Time { .. } | Self::Text => DataType::Utf8,
+            Self::Binary => DataType::Binary,
+        }
+    }
+
+    /// The Iceberg type's name.
+    pub(super) fn iceberg(self) -> String {
+        match self {
+            Self::Bool => "boolean".into(),
+            Self::Int => "int".into(),
+            Self::Long => "long".into(),
+            Self::Unsigned => format!("decimal({UNSIGNED_DIGITS}, 0)"),
+            Self::Float => "float".into(),
+            Self::Double => "double".into(),
+            Self::Decimal { precision, scale } => format!("decimal({precision}, {scale})"),
+            Self::Date => "date".into(),
+            Self::Timestamp => "timestamp".into(),
+            Self::TimestampTz => "timestamptz".into(),
+            Self::Time { .. } | Self::Text => "string".into(),
+            Self::Binary => "binary".into(),
+        }
+    }
+}
+
+mod note {
+    pub const SMALL: &str = "kept as a 32-bit integer";
+    pub const INT: &str = "kept as a 64-bit integer";
+    pub const BIGINT: &str =
+        "kept as a decimal of 20 digits, since half of its values have no place in 64 bits with a sign";
+    pub const WIDE: &str = "has more than 38 digits, the most that an Iceberg decimal has; kept as text";
+    pub const TIME: &str = "is a span of up to 838 hours, which Iceberg has no type for; kept as text";
+    pub const JSON: &str = "kept as text";
+    pub const LABEL: &str = "the label is kept as text";
+    pub const LABELS: &str = "the labels are kept as text, with commas between them";
+    pub const BITS: &str = "kept as bytes, the highest bits first";
+    pub const BIT: &str = "one bit is kept as a boolean";
+    pub const GEOMETRY: &str = "kept in MySQL's own form: four bytes of the reference system, then WKB";
+    pub const VECTOR: &str = "kept as bytes: 32-bit floats, the lowest byte first";
+}
+
+/// How a column is carried; `None` if it cannot be.
+pub(super) fn way(column: &Column) -> Option<Way> {
+    use ColumnType::*;
+    let flags = column.flags();
+    let unsigned = flags.contains(ColumnFlags::UNSIGNED_FLAG);
+    let plain = |kind| Some(Way { kind, note: None });
+    let noted = |kind, name, note| Some(Way { kind, note: Some((name, note)) });
+    match column.column_type() {
+        MYSQL_TYPE_TINY => noted(Carried::Int, "tinyint", note::SMALL),
+        MYSQL_TYPE_SHORT => noted(Carried::Int, "smallint", note::SMALL),
+        MYSQL_TYPE_INT24 => noted(Carried::Int, "mediumint", note::SMALL),
+        MYSQL_TYPE_YEAR => noted(Carried::Int, "year", note::SMALL),
+        MYSQL_TYPE_LONG if unsigned => noted(Carried::Long, "int unsigned", note::INT),
+        MYSQL_TYPE_LONG => plain(Carried::Int),
+        MYSQL_TYPE_LONGLONG if unsigned => noted(Carried::Unsigned, "bigint unsigned", note::BIGINT),
+        MYSQL_TYPE_LONGLONG => plain(Carried::Long),
+        MYSQL_TYPE_FLOAT => plain(Carried::Float),
+        MYSQL_TYPE_DOUBLE => plain(Carried::Double),
+        MYSQL_TYPE_DECIMAL | MYSQL_TYPE_NEWDECIMAL => Some(decimal(column, unsigned)),
+        MYSQL_TYPE_DATE | MYSQL_TYPE_NEWDATE => plain(Carried::Date),
+        MYSQL_TYPE_DATETIME | MYSQL_TYPE_DATETIME2 => plain(Carried::Timestamp),
+        MYSQL_TYPE_TIMESTAMP | MYSQL_TYPE_TIMESTAMP2 => plain(Carried::TimestampTz),
+        MYSQL_TYPE_TIME | MYSQL_TYPE_TIME2 => {
+            noted(Carried::Time { digits: column.decimals().min(6) }, "time", note::TIME)
+        }
+        MYSQL_TYPE_BIT if column.column_length() == 1 => noted(Carried::Bool, "bit(1)", note::BIT),
+        MYSQL_TYPE_BIT => noted(Carried::Binary, "bit", note::BITS),
+        MYSQL_TYPE_JSON => noted(Carried::Text, "json", note::JSON),
+        MYSQL_TYPE_GEOMETRY => noted(Carried::Binary, "geometry", note::GEOMETRY),
+        MYSQL_TYPE_VECTOR => noted(Carried::Binary, "vector", note::VECTOR),
+        MYSQL_TYPE_NULL => plain(Carried::Text),
+        MYSQL_TYPE_ENUM => noted(Carried::Text, "enum", note::LABEL),
+        MYSQL_TYPE_SET => noted(Carried::Text, "set", note::LABELS),
+        MYSQL_TYPE_VARCHAR
+        | MYSQL_TYPE_VAR_STRING
+        | MYSQL_TYPE_STRING
+        | MYSQL_TYPE_TINY_BLOB
+        | MYSQL_TYPE_MEDIUM_BLOB
+        | MYSQL_TYPE_LONG_BLOB
+        | MYSQL_TYPE_BLOB => match column.character_set() {
+            _ if flags.contains(ColumnFlags::ENUM_FLAG) => noted(Carried::Text, "enum", note::LABEL),
+            _ if flags.contains(ColumnFlags::SET_FLAG) => noted(Carried::Text, "set", note::LABELS),
+            BINARY => plain(Carried::Binary),
+            _ => plain(Carried::Text),
+        },
+        MYSQL_TYPE_TYPED_ARRAY | MYSQL_TYPE_UNKNOWN => None,
+    }
+}
+
+/// The server tells how wide the number is when printed: its digits, the point if there are digits after it, and the sign
+/// if it may have one.
+fn decimal(column: &Column, unsigned: bool) -> Way {
+    let scale = column.decimals();
+    let precision = column.column_length().saturating_sub(u32::from(scale > 0) + u32::from(!unsigned));
+    let precision = precision.max(u32::from(scale)).max(1);
+    match u8::try_from(precision) {
+        Ok(precision) if u32::from(precision) <= MAX_DIGITS => {
+            Way { kind: Carried::Decimal { precision, scale }, note: None }
+        }
+        _ => Way { kind: Carried::Text, note: Some(("decimal", note::WIDE)) },
+    }
+}
+
+/// The columns of a result, as they are kept.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Layout {
+    pub schema: SchemaRef,
+    pub kinds: Arc<[Carried]>,
+}
+
+impl Layout {
+    pub(super) fn new<'a>(columns: impl Iterator<Item = (&'a str, Carried)> + Clone) -> Self {
+        // Every column may hold NULLs.
+        let fields: Vec<_> = columns.clone().map(|(name, kind)| Field::new(name, kind.arrow(), true)).collect();
+        Self { schema: Arc::new(Schema::new(fields)), kinds: columns.map(|(_, kind)| kind).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(ty: ColumnType, length: u32, decimals: u8, flags: ColumnFlags) -> Option<Carried> {
+        let column = Column::new(ty).with_column_length(length).with_decimals(decimals).with_flags(flags);
+        way(&column).map(|way| way.kind)
+    }
+
+    #[test]
+    fn the_width_of_a_decimal_tells_its_digits() {
+        let decimal = |length, scale, flags| of(ColumnType::MYSQL_TYPE_NEWDECIMAL, length, scale, flags);
+        let (signed, unsigned) = (ColumnFlags::empty(), ColumnFlags::UNSIGNED_FLAG);
+        assert_eq!(decimal(12, 2, signed), Some(Carried::Decimal { precision: 10, scale: 2 }));
+        assert_eq!(decimal(11, 0, signed), Some(Carried::Decimal { precision: 10, scale: 0 }));
+        assert_eq!(decimal(11, 2, unsigned), Some(Carried::Decimal { precision: 10, scale: 2 }));
+        assert_eq!(decimal(40, 38, signed), Some(Carried::Decimal { precision: 38, scale: 38 }));
+        assert_eq!(decimal(41, 2, signed), Some(Carried::Text));
+        assert_eq!(decimal(0, 0, signed), Some(Carried::Decimal { precision: 1, scale: 0 }));
+    }
+
+    #[test]
+    fn a_sign_decides_about_integers() {
+        let (signed, unsigned) = (ColumnFlags::empty(), ColumnFlags::UNSIGNED_FLAG);
+        assert_eq!(of(ColumnType::MYSQL_TYPE_LONG, 11, 0, signed), Some(Carried::Int));
+        assert_eq!(of(ColumnType::MYSQL_TYPE_LONG, 10, 0, unsigned), Some(Carried::Long));
+        assert_eq!(of(ColumnType::MYSQL_TYPE_LONGLONG, 20, 0, unsigned), Some(Carried::Unsigned));
+        assert_eq!(of(ColumnType::MYSQL_TYPE_INT24, 8, 0, unsigned), Some(Carried::Int));
+        assert_eq!(of(ColumnType::MYSQL_TYPE_UNKNOWN, 0, 0, signed), None);
+    }
+}
