@@ -59,7 +59,7 @@ skip() { RESULTS+=("$(printf 'skipped          %s' "$1")"); }
 
 main() {
     say "Icehaul's checks ($TIER); builds in $CARGO_TARGET_DIR"
-    step "Install what is missing" install python3-venv:ensurepip openssl:openssl shellcheck:shellcheck git:git docker-compose:docker-compose
+    step "Install what is missing" install python3-venv:ensurepip mariadb-server:/usr/sbin/mariadbd openssl:openssl shellcheck:shellcheck git:git docker-compose:docker-compose
     step "Python environment" alone python_env tests/py/requirements.txt venv
     export ICEHAUL_TEST_PYTHON=$CACHE/venv/bin/python
     step "S3 server" alone versitygw_install

@@ -14,8 +14,8 @@ struct Pair {
     help: &'static str,
 }
 
-/// The field that stands instead of the table that is read.
-const POSTGRES: &str = "postgres";
+/// The fields that stand instead of the table that is read.
+const DATABASES: [&str; 2] = ["postgres", "mysql"];
 
 /// The field that stands instead of both.
 const REPORT: &str = "report";
@@ -31,7 +31,7 @@ const PAIRS: [Pair; 2] = [
         name: "verify",
         kind: "verify",
         about: "Compare two tables, two snapshots of one, or the rows of a database and a table",
-        help: "Each is named `[catalog.]namespace.table`; with `--postgres` only one is, and with `--report` none. Exit code 1 if they differ.",
+        help: "Each is named `[catalog.]namespace.table`; with `--postgres` or `--mysql` only one is, and with `--report` none. Exit code 1 if they differ.",
     },
 ];
 
@@ -46,7 +46,7 @@ pub fn commands() -> impl Iterator<Item = Command> {
         let mut there = Arg::new("B").help("The table that is written or compared with").required(true);
         if pair.kind == "verify" {
             here = here.required(false).required_unless_present(REPORT);
-            there = there.required(false).required_unless_present_any([POSTGRES, REPORT]);
+            there = there.required(false).required_unless_present_any([DATABASES[0], DATABASES[1], REPORT]);
         }
         let command = submit::common(command.arg(here).arg(there));
         match pair.kind {
@@ -78,8 +78,8 @@ pub async fn run(name: &str, matches: &ArgMatches) -> Result<(), Failure> {
     let table = |name: &str| matches.get_one::<String>(name).map(String::as_str).unwrap_or_default();
     match pair.kind {
         "verify" if matches.contains_id(REPORT) => {}
-        "verify" if matches.contains_id(POSTGRES) && !matches.contains_id("B") => {
-            body["destination"] = table("A").into()
+        "verify" if !matches.contains_id("B") && DATABASES.iter().any(|field| matches.contains_id(field)) => {
+            body["destination"] = table("A").into();
         }
         "verify" => {
             body["source"] = table("A").into();

@@ -7,6 +7,7 @@ mod docs;
 mod files;
 mod load;
 mod migrate;
+mod mysql;
 mod on_s3;
 mod parquet;
 mod postgres;

@@ -4,6 +4,7 @@ pub mod engine;
 pub mod handler;
 pub mod icehaul;
 pub mod machine;
+pub mod mysql;
 pub mod postgres;
 pub mod proxy;
 pub mod reading;

@@ -5,7 +5,7 @@ mod liar;
 mod limits;
 mod query;
 mod table;
-mod types;
+pub(crate) mod types;
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use icehaul_tests::{
 };
 use serde_json::{Value, json};
 
-fn ctx_with(limits: Limits, connections: Connections) -> Ctx {
+pub(crate) fn ctx_with(limits: Limits, connections: Connections) -> Ctx {
     Ctx { limits: Arc::new(limits), connections: Arc::new(connections), ..ctx() }
 }
 
@@ -43,29 +43,29 @@ fn spec(database: &Database, fields: Value) -> LoadSpec {
 }
 
 /// All that a load gives: the plan and, split by split, the batches.
-struct Loaded {
-    plan: Plan,
-    splits: Vec<Vec<RecordBatch>>,
+pub(crate) struct Loaded {
+    pub plan: Plan,
+    pub splits: Vec<Vec<RecordBatch>>,
 }
 
 impl Loaded {
-    fn rows(&self) -> usize {
+    pub fn rows(&self) -> usize {
         self.batches().map(RecordBatch::num_rows).sum()
     }
 
-    fn batches(&self) -> impl Iterator<Item = &RecordBatch> {
+    pub fn batches(&self) -> impl Iterator<Item = &RecordBatch> {
         self.splits.iter().flatten()
     }
 
     /// The rows of a small result.
-    fn only(&self) -> &RecordBatch {
+    pub fn only(&self) -> &RecordBatch {
         let all: Vec<_> = self.batches().collect();
         assert_eq!(all.len(), 1, "one batch");
         all[0]
     }
 }
 
-async fn load(spec: &LoadSpec, ctx: &Ctx, wish: &Wish) -> Result<Loaded> {
+pub(crate) async fn load(spec: &LoadSpec, ctx: &Ctx, wish: &Wish) -> Result<Loaded> {
     let plan = spec.plan(ctx, wish).await?;
     let mut splits = Vec::new();
     for split in &plan.splits {
@@ -77,7 +77,7 @@ async fn load(spec: &LoadSpec, ctx: &Ctx, wish: &Wish) -> Result<Loaded> {
 }
 
 /// All values of a column of integers, sorted.
-fn numbers(loaded: &Loaded, column: &str) -> Vec<i64> {
+pub(crate) fn numbers(loaded: &Loaded, column: &str) -> Vec<i64> {
     let mut all = Vec::with_capacity(loaded.rows());
     for batch in loaded.batches() {
         let array = batch.column_by_name(column).expect(column);

@@ -8,14 +8,14 @@ use serde_json::json;
 use super::{Loaded, query, refusal};
 
 /// The column's cells as text; NULL is `∅`.
-fn cells(batch: &RecordBatch, column: &str) -> Vec<String> {
+pub(crate) fn cells(batch: &RecordBatch, column: &str) -> Vec<String> {
     let array = batch.column_by_name(column).expect(column);
     let options = FormatOptions::new().with_null("∅");
     let shown = ArrayFormatter::try_new(array, &options).expect("a type that can be shown");
     (0..array.len()).map(|row| shown.value(row).to_string()).collect()
 }
 
-fn note<'a>(loaded: &'a Loaded, column: &str) -> Option<&'a TypeNote> {
+pub(crate) fn note<'a>(loaded: &'a Loaded, column: &str) -> Option<&'a TypeNote> {
     loaded.plan.type_notes.iter().find(|note| note.column == column)
 }
 

@@ -11,7 +11,10 @@ use arrow_array::{
 use chrono::NaiveDate;
 use mysql_async::{Row, Value};
 
-use super::types::{Carried, Layout};
+use super::{
+    fault,
+    types::{Carried, Layout},
+};
 use crate::{
     Code, Error, Result,
     config::Limits,
@@ -20,7 +23,7 @@ use crate::{
 
 /// Why a value cannot be carried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
+pub(super) enum Fault {
     /// It is not what its type promises.
     Malformed,
     /// A date such as `0000-00-00` or `2024-02-00`.
@@ -34,7 +37,8 @@ enum Fault {
 }
 
 impl Fault {
-    const fn code(self) -> Code {
+    /// What the load fails with.
+    pub(super) const fn code(self) -> Code {
         match self {
             Self::TooManyDigits => Code::DecimalOverflow,
             Self::TooLarge(_) => Code::CellTooLarge,
@@ -227,11 +231,12 @@ impl Batch {
     ///
     /// # Errors
     /// [`Code::UnrepresentableValue`], [`Code::DecimalOverflow`] or [`Code::CellTooLarge`] with row and column.
-    pub(super) fn push(&mut self, row: Row) -> Result<()> {
-        for (index, (column, value)) in self.columns.iter_mut().zip(row.unwrap()).enumerate() {
-            let size = if let Value::Bytes(bytes) = &value { bytes.len() } else { size_of::<i64>() };
+    pub(super) fn push(&mut self, row: &Row) -> Result<()> {
+        for (index, column) in self.columns.iter_mut().enumerate() {
+            let value = row.as_ref(index).ok_or_else(fault::interrupted)?;
+            let size = if let Value::Bytes(bytes) = value { bytes.len() } else { size_of::<i64>() };
             self.bytes += size;
-            let pushed = if size > self.max_cell_bytes { Err(Fault::TooLarge(size)) } else { column.push(&value) };
+            let pushed = if size > self.max_cell_bytes { Err(Fault::TooLarge(size)) } else { column.push(value) };
             if let Err(fault) = pushed {
                 let (number, name) = (self.done + self.rows as u64 + 1, self.layout.schema.field(index).name());
                 return Err(Error::new(fault.code(), format!("row {number}, column `{name}`: the value {fault}")));

@@ -78,7 +78,11 @@ pub(super) async fn find(session: &mut Session, base: &Base, layout: &Layout, wi
         Some(lag) => order.back(lag),
     };
     let newest = format!("SELECT CAST({upper} AS CHAR) FROM (SELECT MAX({column}) AS newest FROM {from}) AS m");
-    let Some(to) = session.text(&newest).await? else { return Ok(Found::Nothing) };
+    let Some(mut to) = session.text(&newest).await? else { return Ok(Found::Nothing) };
+    if wish.lag.is_some() && to.contains('.') {
+        // The subtraction has made more digits than the column has.
+        to.truncate(to.trim_end_matches('0').trim_end_matches('.').len());
+    }
     let no_value = |text: &str| {
         let why = format!("`{text}` is no value of the cursor `{}`", wish.column);
         Error::field("cursor_start", Code::InvalidField, why)
@@ -88,7 +92,9 @@ pub(super) async fn find(session: &mut Session, base: &Base, layout: &Layout, wi
     match &wish.after {
         Some(after) => {
             let after_value = order.value(after).ok_or_else(|| no_value(after))?;
-            let newer = session.text(&format!("SELECT {to_value} > {after_value}")).await?;
+            // MariaDB finds any date greater than one that is none.
+            let newer = format!("SELECT CASE WHEN {after_value} IS NULL THEN NULL ELSE {to_value} > {after_value} END");
+            let newer = session.text(&newer).await?;
             Ok(match newer.as_deref() {
                 None => return Err(no_value(after)),
                 Some("0") => Found::Nothing,

@@ -58,7 +58,8 @@ pub(super) fn failed(error: DriverFailure) -> Error {
     match &error {
         DriverFailure::Server(said) => server(said),
         DriverFailure::Driver(DriverError::PacketTooLarge) => too_large(),
-        DriverFailure::Io(IoError::Io(io)) if io.to_string().contains("too large") => too_large(),
+        // The driver wraps what its codec says in an error of the stream.
+        DriverFailure::Io(IoError::Io(io)) if io.to_string().contains("larger than max_allowed_packet") => too_large(),
         _ => interrupted(),
     }
     .caused_by(error)

@@ -48,7 +48,7 @@ async fn read(
         held.check(&statement.columns())?;
         let mut rows = session.conn.exec_stream::<Row, _, _>(&statement, ()).await.map_err(fault::failed)?;
         while let Some(row) = rows.try_next().await.map_err(fault::failed)? {
-            batch.push(row)?;
+            batch.push(&row)?;
             if batch.is_full() {
                 give(batch, to).await?;
             }

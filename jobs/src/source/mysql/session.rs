@@ -124,7 +124,8 @@ impl Session {
         self.busy = true;
         let rows: Vec<Row> = within(patience, self.conn.exec(sql, parameters)).await?;
         self.busy = false;
-        Ok(rows.into_iter().map(|row| row.unwrap().iter().map(text).collect()).collect())
+        let texts = |row: &Row| (0..row.len()).map(|index| row.as_ref(index).and_then(text)).collect();
+        Ok(rows.iter().map(texts).collect())
     }
 
     /// The only column of the first row; `None` for no row or NULL.

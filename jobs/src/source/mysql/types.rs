@@ -180,33 +180,4 @@ impl Layout {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn of(ty: ColumnType, length: u32, decimals: u8, flags: ColumnFlags) -> Option<Carried> {
-        let column = Column::new(ty).with_column_length(length).with_decimals(decimals).with_flags(flags);
-        way(&column).map(|way| way.kind)
-    }
-
-    #[test]
-    fn the_width_of_a_decimal_tells_its_digits() {
-        let decimal = |length, scale, flags| of(ColumnType::MYSQL_TYPE_NEWDECIMAL, length, scale, flags);
-        let (signed, unsigned) = (ColumnFlags::empty(), ColumnFlags::UNSIGNED_FLAG);
-        assert_eq!(decimal(12, 2, signed), Some(Carried::Decimal { precision: 10, scale: 2 }));
-        assert_eq!(decimal(11, 0, signed), Some(Carried::Decimal { precision: 10, scale: 0 }));
-        assert_eq!(decimal(11, 2, unsigned), Some(Carried::Decimal { precision: 10, scale: 2 }));
-        assert_eq!(decimal(40, 38, signed), Some(Carried::Decimal { precision: 38, scale: 38 }));
-        assert_eq!(decimal(41, 2, signed), Some(Carried::Text));
-        assert_eq!(decimal(0, 0, signed), Some(Carried::Decimal { precision: 1, scale: 0 }));
-    }
-
-    #[test]
-    fn a_sign_decides_about_integers() {
-        let (signed, unsigned) = (ColumnFlags::empty(), ColumnFlags::UNSIGNED_FLAG);
-        assert_eq!(of(ColumnType::MYSQL_TYPE_LONG, 11, 0, signed), Some(Carried::Int));
-        assert_eq!(of(ColumnType::MYSQL_TYPE_LONG, 10, 0, unsigned), Some(Carried::Long));
-        assert_eq!(of(ColumnType::MYSQL_TYPE_LONGLONG, 20, 0, unsigned), Some(Carried::Unsigned));
-        assert_eq!(of(ColumnType::MYSQL_TYPE_INT24, 8, 0, unsigned), Some(Carried::Int));
-        assert_eq!(of(ColumnType::MYSQL_TYPE_UNKNOWN, 0, 0, signed), None);
-    }
-}
+mod tests;
