@@ -13,7 +13,7 @@ use std::{
 
 use futures::TryStreamExt;
 use icehaul_lake::{
-    At, Change, Committed, Cursor, CursorMove, Table, TableSpec,
+    At, Change, Committed, Cursor, CursorMove, Table, TableSpec, failpoint,
     measure::{Depth, Measurer},
 };
 use serde_json::{Map, Value, json};
@@ -75,6 +75,7 @@ async fn attempt(load: &LoadSpec, ctx: &Ctx) -> Result<Value> {
     let mut lanes = Lanes::new();
     let read = async {
         let written = attempt.read_all(&plan, &lineage, &target, &mut lanes).await?;
+        failpoint::hit("load.written").await?;
         attempt.verify(&plan, &target, written).await
     };
     let proven = ctx.stop.or(read).await;

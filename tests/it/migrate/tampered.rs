@@ -24,6 +24,13 @@ struct Stage {
 impl Stage {
     /// With a table `raw.orders` of this query's rows.
     async fn new(query: &str) -> Self {
+        let stage = Self::at("migrate.copied").await;
+        stage.load(query).await;
+        stage
+    }
+
+    /// The worker stops at this point.
+    async fn at(point: &str) -> Self {
         let (redis, database, data) =
             (RedisServer::start().expect("redis"), Database::new().await, TempDir::new().expect("folder"));
         let env = |failpoints: &str| {
@@ -34,10 +41,8 @@ impl Stage {
             ]
         };
         let icehaul = Icehaul::serve(&["api", "--bind", "127.0.0.1:0"], &env("")).await;
-        let (worker, _) = Process::start(&["worker"], &env("migrate.copied=stop"), false).await;
-        let stage = Self { icehaul, worker, data, database, _redis: redis };
-        stage.load(query).await;
-        stage
+        let (worker, _) = Process::start(&["worker"], &env(&format!("{point}=stop")), false).await;
+        Self { icehaul, worker, data, database, _redis: redis }
     }
 
     /// Loads rows in the place of those that are in `raw.orders`.
@@ -232,4 +237,54 @@ async fn changed_rows_whose_file_is_changed_on_the_way_are_never_published() {
     }
     let (job, report) = migrate("nothing").await;
     assert_eq!((&job["status"], &report["verdict"]), (&json!("succeeded"), &json!("match")), "{job:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loaded_file_that_is_changed_is_never_published() {
+    let stage = Stage::at("load.written").await;
+    let query = "select g::int as id, 'name ' || g as name, case g when 7 then '' when 8 then null else 'note ' || g end as note, \
+         case when g = 5 then 0.0 else g / 8.0 end::float8 as ratio, (g * 3)::numeric(12,2) as price, g % 3 = 0 as flag \
+         from generate_series(0, 2999) g";
+    let load = async |what: &str| {
+        let mut body = connection(&stage.database);
+        let texts = [("query", query), ("table_name", "orders"), ("namespace", "raw"), ("verify", "checksum")];
+        for (name, value) in texts.into_iter().chain([("mode", "overwrite"), ("compression", "none")]) {
+            body[name] = value.into();
+        }
+        body["lineage"] = false.into();
+        let before = stage.files();
+        let id = stage.icehaul.submit_to("/load/postgres", &body).await;
+        stage.icehaul.until(&id, |job| job["status"] == "running").await;
+        stage.worker.stopped().await;
+        let files = stage.files();
+        let new = files.iter().find(|path| path.ends_with(".parquet") && !before.contains(path));
+        python(&["plant.py", new.expect("a written file"), what]).await;
+        stage.worker.signal("CONT");
+        stage.icehaul.ended(&id).await
+    };
+    let job = load("nothing").await;
+    assert_eq!(job["status"], "succeeded", "{job:#}");
+    let fingerprint = async || stage.icehaul.get("/tables/raw/orders/fingerprint").await.1["fingerprint"].clone();
+    let (before, files) = (fingerprint().await, stage.files());
+    assert_eq!(before, job["result"]["fingerprint"]);
+    for (what, column) in [
+        ("one_bit", None),
+        ("lost_and_doubled", None),
+        ("null_for_empty", None),
+        ("minus_zero", None),
+        ("type", Some("id")),
+        ("scale", Some("price")),
+        ("text", Some("name")),
+        ("less", Some("flag")),
+    ] {
+        let job = load(what).await;
+        assert_eq!(
+            (&job["status"], &job["error"]["code"]),
+            (&json!("failed"), &json!("verification_failed")),
+            "{what}: {job:#}"
+        );
+        let message = job["error"]["message"].as_str().expect("a message");
+        assert!(column.is_none_or(|column| message.contains(&format!("`{column}`"))), "{what}: {message}");
+        assert_eq!((fingerprint().await, stage.files()), (before.clone(), files.clone()), "{what}");
+    }
 }
