@@ -39,8 +39,8 @@ fn collect(value: &redis::Value, all: &mut Vec<u8>) {
     }
 }
 
-/// A request with a secret in it: where it goes, its body, and the secret's field.
-fn requests() -> [(&'static str, Value, &'static str); 4] {
+/// A request with a secret in it: where it goes, its body, and the secret's place (RFC 6901).
+fn requests() -> [(&'static str, Value, &'static str); 7] {
     let keys = |more: Value| {
         let mut body =
             json!({"bucket": "datalake", "key": "a.csv", "endpoint": "http://s3.example", "access_key": "someone"});
@@ -50,11 +50,17 @@ fn requests() -> [(&'static str, Value, &'static str); 4] {
     };
     let to_table = json!({"namespace": "raw", "table_name": "orders"});
     let file = json!({"file_path": "/data/a.csv"});
+    let rows =
+        json!({"host": "db.example", "database": "shop", "user": "reader", "table": "orders", "password": "hunter2"});
+    let held = |kind: &str| json!({kind: rows, "destination": "raw.orders"});
     [
-        ("/api/v1/load/postgres", load(), "password"),
-        ("/api/v1/load/s3", keys(to_table.clone()), "secret_key"),
-        ("/api/v1/load/s3", keys(to_table), "session_token"),
-        ("/api/v1/upload/s3", keys(file), "secret_key"),
+        ("/api/v1/load/postgres", load(), "/password"),
+        ("/api/v1/load/mysql", load(), "/password"),
+        ("/api/v1/load/s3", keys(to_table.clone()), "/secret_key"),
+        ("/api/v1/load/s3", keys(to_table), "/session_token"),
+        ("/api/v1/upload/s3", keys(file), "/secret_key"),
+        ("/api/v1/verify", held("postgres"), "/postgres/password"),
+        ("/api/v1/verify", held("mysql"), "/mysql/password"),
     ]
 }
 
@@ -65,10 +71,16 @@ async fn a_secret_is_never_seen_again() {
     }
 }
 
-async fn never_seen_again(address: &str, mut body: Value, field: &str) {
+/// Puts a value where a pointer says.
+fn put(body: &mut Value, place: &str, value: Value) {
+    let (parent, field) = place.rsplit_once('/').expect("a pointer");
+    body.pointer_mut(parent).expect("its parent")[field] = value;
+}
+
+async fn never_seen_again(address: &str, mut body: Value, place: &str) {
     let mut stand = Stand::new().await;
     stand.reading(["/data".into()].into_iter().collect());
-    body[field] = CANARY.into();
+    put(&mut body, place, CANARY.into());
     let key = [("idempotency-key", "once")];
     let accepted = stand.post(address, &body, &key).await;
     let path = accepted.header("location").to_owned();
@@ -77,9 +89,9 @@ async fn never_seen_again(address: &str, mut body: Value, field: &str) {
         seen += &stand.get(path).await.text();
     }
     seen += &stand.post(address, &body, &key).await.text();
-    for wrong in [json!({"tabel": 1}), json!({field: [CANARY]}), json!({field: {"value": CANARY}})] {
+    for (place, wrong) in [("/tabel", json!(1)), (place, json!([CANARY])), (place, json!({"value": CANARY}))] {
         let mut body = body.clone();
-        wrong.as_object().into_iter().flatten().for_each(|(name, value)| body[name] = value.clone());
+        put(&mut body, place, wrong);
         seen += &stand.post(address, &body, &[]).await.text();
     }
     assert!(!seen.contains(CANARY), "{seen}");

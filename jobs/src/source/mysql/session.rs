@@ -106,9 +106,8 @@ impl Session {
     pub(super) async fn run(&mut self, sql: &str) -> Result<()> {
         let patience = self.endpoint.patience();
         self.busy = true;
-        let done = within(patience, self.conn.query_drop(sql)).await?;
-        self.busy = false;
-        Ok(done)
+        let done = within(patience, self.conn.query_drop(sql)).await;
+        self.answered(done)
     }
 
     /// Runs a query, with its parameters as text, that gives few rows.
@@ -122,8 +121,8 @@ impl Session {
             some => Params::Positional(some.iter().map(Value::from).collect()),
         };
         self.busy = true;
-        let rows: Vec<Row> = within(patience, self.conn.exec(sql, parameters)).await?;
-        self.busy = false;
+        let rows: Result<Vec<Row>> = within(patience, self.conn.exec(sql, parameters)).await;
+        let rows = self.answered(rows)?;
         let texts = |row: &Row| (0..row.len()).map(|index| row.as_ref(index).and_then(text)).collect();
         Ok(rows.iter().map(texts).collect())
     }
@@ -145,11 +144,17 @@ impl Session {
     pub(super) async fn describe(&mut self, sql: &str) -> Result<(u16, Arc<[Column]>)> {
         let patience = self.endpoint.patience();
         self.busy = true;
-        let statement = within(patience, self.conn.prep(sql)).await?;
+        let statement = within(patience, self.conn.prep(sql)).await;
+        let statement = self.answered(statement)?;
         let described = (statement.num_params(), statement.columns());
         within(patience, self.conn.close(statement)).await?;
-        self.busy = false;
         Ok(described)
+    }
+
+    /// After an answer, even one that refuses, the server is at rest.
+    fn answered<T>(&mut self, answer: Result<T>) -> Result<T> {
+        self.busy = answer.as_ref().is_err_and(|error| error.code() == Code::SourceInterrupted);
+        answer
     }
 }
 
