@@ -77,6 +77,9 @@ pub async fn run(name: &str, matches: &ArgMatches) -> Result<(), Failure> {
     let mut body = submit::body(matches, &serde_json::json!({"properties": rest}))?;
     let table = |name: &str| matches.get_one::<String>(name).map(String::as_str).unwrap_or_default();
     match pair.kind {
+        "verify" if matches.contains_id(REPORT) && matches.contains_id("A") => {
+            return Err(Failure::usage("`--report` says which tables are compared: leave the names out"));
+        }
         "verify" if matches.contains_id(REPORT) => {}
         "verify" if !matches.contains_id("B") && DATABASES.iter().any(|field| matches.contains_id(field)) => {
             body["destination"] = table("A").into();

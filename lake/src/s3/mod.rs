@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// After so many pages in a row that bring no object with content, a listing is given up.
 const MOST_BARREN: u32 = 1_000;
 /// The parts of all uploads to a bucket that may be under way at a time: what bounds their memory.
-const PARTS_UNDER_WAY: usize = 8;
+const PARTS_UNDER_WAY: usize = 4;
 
 /// Where a store is and who asks it.
 #[derive(Clone)]

@@ -67,3 +67,21 @@ async fn what_is_no_cursor_or_no_value_of_it_is_refused() {
         assert_eq!(found.err().map(|e| e.code()), Some(code), "{column} {after:?}");
     }
 }
+
+#[tokio::test]
+async fn the_newest_of_numbers_with_many_digits_is_read_too() {
+    let db = Database::new().await;
+    db.run("create table w (id int, d decimal(38,0))").await;
+    db.run("insert into w values (1, 1), (2, 10000000000000000000000000000000000000), (3, 2)").await;
+    db.run("create table f (id int, d decimal(38,35))").await;
+    db.run("insert into f values (1, 0.1), (2, 0.99999999999999999999999999999944444)").await;
+    for (table, rows) in [("w", 3), ("f", 2)] {
+        let spec = spec(&db, json!({"table": table}));
+        let all = load(&spec, &ctx(), &wish("d", None, None)).await.expect("rows");
+        assert_eq!(all.rows(), rows, "{table}");
+        let newest = all.plan.cursor.expect("a newest one");
+        assert_eq!(load(&spec, &ctx(), &wish("d", Some(&newest), None)).await.expect("none").rows(), 0, "{table}");
+    }
+    let odd = load(&spec(&db, json!({"table": "w"})), &ctx(), &wish("id", Some("2024-01-01"), None)).await;
+    assert_eq!(odd.err().map(|e| e.code()), Some(Code::InvalidField));
+}

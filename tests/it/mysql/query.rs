@@ -25,9 +25,16 @@ async fn a_query_may_end_with_a_semicolon_and_comments() {
 #[tokio::test]
 async fn what_is_not_one_query_is_refused_at_once() {
     let db = Database::new().await;
-    for sql in
-        ["select 1; drop table t", "delete from t", "call p()", "show tables", "/*! delete from t */", "set @a = 1"]
-    {
+    for sql in [
+        "select 1; drop table t",
+        "delete from t",
+        "call p()",
+        "show tables",
+        "/*! delete from t */",
+        "set @a = 1",
+        "select 1 from t lock in share mode",
+        "select 1 from t for update",
+    ] {
         let error = LoadSpec::from_request("load.mysql", request(&db, json!({"query": sql}))).expect_err(sql);
         assert_eq!(error.code(), Code::QueryNotAllowed, "{sql}: {error}");
     }
@@ -101,4 +108,14 @@ async fn a_query_that_takes_too_long_is_ended_and_one_that_nobody_wants_too() {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
     panic!("the statement still runs");
+}
+
+#[tokio::test]
+async fn a_server_that_limits_selects_does_not_cut_a_load() {
+    let db = Database::new().await;
+    let mut admin = db.admin().await;
+    admin.query_drop("set global sql_select_limit = 10").await.expect("set");
+    let loaded = query(&db, "select seq from seq_1_to_100").await;
+    admin.query_drop("set global sql_select_limit = default").await.expect("set");
+    assert_eq!(loaded.expect("rows").rows(), 100);
 }

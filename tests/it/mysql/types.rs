@@ -145,3 +145,40 @@ async fn what_no_type_can_hold_is_refused_by_row_and_column() {
     let error = super::refusal_in(&ctx, &db, huge).await;
     assert_eq!(error.code(), Code::CellTooLarge, "{error}");
 }
+
+#[tokio::test]
+async fn bits_are_bits_also_where_they_are_computed() {
+    let db = Database::new().await;
+    db.run("create table b (id int, b1 bit(1), b8 bit(8), b64 bit(64))").await;
+    db.run("insert into b values (1, 1, 5, 18446744073709551615), (2, 0, 255, 1), (3, null, null, null)").await;
+    let sql =
+        "select b1, b8, b64, coalesce(b8, b8) as c, max(b8) as m, ifnull(b1, b1) as i from b group by id order by id";
+    let loaded = query(&db, sql).await.expect("rows");
+    let shown = |column: &str| cells(loaded.only(), column).join(",");
+    assert_eq!((shown("b1"), shown("i")), ("true,false,∅".into(), "true,false,∅".into()));
+    assert_eq!((shown("b8"), shown("c"), shown("m")), ("05,ff,∅".into(), "05,ff,∅".into(), "05,ff,∅".into()));
+    assert_eq!(shown("b64"), "ffffffffffffffff,0000000000000001,∅");
+}
+
+#[tokio::test]
+async fn text_that_the_server_would_make_question_marks_of_is_refused() {
+    let db = Database::new().await;
+    db.run("create table t (id int primary key, r varchar(20) charset cp1251, a varchar(20) charset ascii, g varchar(20) charset greek, u varchar(20) charset utf16)").await;
+    db.run(
+        "insert into t values (1, _cp1251 x'cff0', 'a?', _greek x'e1', _utf16 x'00e9'), (2, null, null, null, null)",
+    )
+    .await;
+    let loaded = query(&db, "select * from t").await.expect("rows");
+    let shown = |column: &str| cells(loaded.only(), column).remove(0);
+    assert_eq!([shown("r"), shown("a"), shown("g"), shown("u")], ["Пр", "a?", "α", "é"].map(String::from));
+    for (column, bytes) in [("r", "x'4198'"), ("a", "x'41ff'"), ("g", "x'41aa'")] {
+        db.run(&format!("replace into t (id, {column}) values (3, {bytes})")).await;
+        for fields in [json!({"query": "select * from t order by id"}), json!({"table": "t"})] {
+            let error = refusal(&db, fields).await;
+            assert_eq!(error.code(), Code::UnrepresentableValue, "{column}: {error}");
+            assert!(error.message().starts_with(&format!("row 3, column `{column}`: the value has bytes")), "{error}");
+        }
+    }
+    let bytes = query(&db, "select cast(g as binary) as g from t where id = 3").await.expect("rows");
+    assert_eq!(cells(bytes.only(), "g"), ["41aa"]);
+}

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::request::{MOST_TABLES, MigrateBatch, Place, Tables, pattern};
-use crate::{Code, Ctx, Error, JobId, Result, queue::JobError};
+use crate::{Code, Ctx, Error, JobId, Result, audit, queue::JobError};
 
 /// What is to be done, and how far it is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -117,7 +117,11 @@ async fn chosen(request: &MigrateBatch, tables: &Tables, ctx: &Ctx) -> Result<Ve
 async fn names(lake: &Lake, request: &MigrateBatch, tables: &Tables) -> Result<Vec<(String, String)>> {
     let namespaces = match &request.source_namespace {
         Some(namespace) => vec![namespace.clone()],
-        None => lake.namespaces().await?.into_iter().map(|(namespace, _)| namespace).collect(),
+        // Our own is not meant by a whole catalog: each has its own, which nobody else can write.
+        None => {
+            let all = lake.namespaces().await?.into_iter().map(|(namespace, _)| namespace);
+            all.filter(|namespace| namespace != audit::NAMESPACE).collect()
+        }
     };
     let mut found = Vec::new();
     for namespace in namespaces {

@@ -222,7 +222,8 @@ impl<'a> Migration<'a> {
         self.ctx.progress.phase("locating");
         let columns = evidence.column_names();
         let partitioning = Partitioning::of_target(target).filter(|by| by.fits(&columns));
-        let by = By { columns: &columns, key: None, most: DIFFERING, partitioning: partitioning.as_ref() };
+        let most = if self.request.manner.sample_rows == Some(0) { 0 } else { DIFFERING };
+        let by = By { columns: &columns, key: None, most, partitioning: partitioning.as_ref() };
         evidence.differing(RowsDiffering::of(&columns, differences(here, there, by).await?));
         Ok(())
     }

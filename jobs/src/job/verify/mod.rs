@@ -174,7 +174,7 @@ impl VerifyTables {
             let key = (!self.key.is_empty()).then_some(&self.key[..]);
             let mut parted = [destination, source].into_iter().filter_map(Side::partitions);
             let partitioning = parted.find(|by| by.fits(&columns));
-            let most = sample.max(LEAST_DIFFERING);
+            let most = if sample == 0 { 0 } else { sample.max(LEAST_DIFFERING) };
             let by = By { columns: &columns, key, most, partitioning: partitioning.as_ref() };
             let found_rows = source.told(differences(source.rows(), destination.rows(), by).await)?;
             let rows = RowsDiffering::of(&columns, found_rows);

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Dialect, Endpoint, SslMode,
-    sql::{TableRef, begins_as_query, single_statement},
+    sql::{TableRef, begins_as_query, locks_rows, single_statement},
 };
 use crate::{
     Code, Ctx, Error, FieldError, Result, Secret,
@@ -231,6 +231,12 @@ impl Faults {
         if query.is_some_and(|query| !single_statement(query, dialect).is_some_and(|one| begins_as_query(one, dialect)))
         {
             self.add("query", Code::QueryNotAllowed, "must be one statement: a SELECT, VALUES, TABLE or WITH");
+        }
+        for (field, text) in [("query", query), ("where", source.condition.as_deref())] {
+            if dialect == Dialect::MySql && text.is_some_and(locks_rows) {
+                let detail = "must not lock what it reads: leave out FOR UPDATE, FOR SHARE and LOCK IN SHARE MODE";
+                self.add(field, Code::QueryNotAllowed, detail);
+            }
         }
         if let Some(Err(why)) =
             source.table.as_deref().filter(|t| !t.trim().is_empty()).map(|text| TableRef::parse(text, dialect))

@@ -114,6 +114,33 @@ pub(super) fn begins_as_query(statement: &str, dialect: Dialect) -> bool {
     false
 }
 
+/// Whether a statement of MySQL asks for locks on the rows that it reads: it would see them as they are now, not as they
+/// were at the snapshot, and hold up writers. PostgreSQL refuses that by itself in a transaction that only reads.
+pub(super) fn locks_rows(statement: &str) -> bool {
+    let (mut at, mut words) = (0, String::new());
+    while at < statement.len() {
+        let next = skip_token(statement, at, Dialect::MySql);
+        let token = &statement.as_bytes()[at..next];
+        match token {
+            [b'/', b'*', b'!', ..] | [b'/', b'*', b'M', b'!', ..] => {
+                let within = statement[at..next].trim_start_matches(['/', '*', 'M', '!']);
+                let within = within.trim_start_matches(|c: char| c.is_ascii_digit()).trim_end_matches("*/");
+                if locks_rows(within) {
+                    return true;
+                }
+            }
+            token if is_blank(token, Dialect::MySql) => {}
+            _ => {
+                words.push(' ');
+                words.push_str(&statement[at..next].to_ascii_lowercase());
+            }
+        }
+        at = next;
+    }
+    words.push(' ');
+    [" lock in share mode ", " for share ", " for update "].iter().any(|lock| words.contains(lock))
+}
+
 /// Whether a token is white space or a comment; those with `!` are a part of the statement for MySQL.
 fn is_blank(token: &[u8], dialect: Dialect) -> bool {
     match token {
@@ -245,6 +272,23 @@ mod tests {
         assert!(begins_as_query("# a\n-- b\n select 1", MySql));
         for order in ["/*! delete from t */", "--\tselect 1", "--select 1", "call p()", "`select`", "show tables"] {
             assert!(!begins_as_query(order, MySql), "{order}");
+        }
+    }
+
+    #[test]
+    fn locks_are_seen_wherever_they_stand() {
+        for sql in [
+            "select 1 from t LOCK  in\nshare mode",
+            "select * from (select 1 from t for /* x */ update) q",
+            "select 1 from t for share skip locked",
+            "select 1 from t /*!lock in share mode */",
+            "select 1 from t /*!80000 FOR SHARE*/",
+        ] {
+            assert!(locks_rows(sql), "{sql}");
+        }
+        for sql in ["select 'for update'", "select `for update` from t", "select 1 -- for update", "select for_update"]
+        {
+            assert!(!locks_rows(sql), "{sql}");
         }
     }
 

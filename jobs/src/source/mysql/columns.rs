@@ -32,6 +32,8 @@ pub(super) enum Fault {
     TooManyDigits,
     /// Text that is not UTF-8.
     NotText,
+    /// Text with bytes that its character set has no character for.
+    Unmapped,
     /// Longer than the limit.
     TooLarge(usize),
 }
@@ -59,6 +61,10 @@ impl fmt::Display for Fault {
                 f.write_str("has more digits than the table's decimal can hold; cast the column to char")
             }
             Self::NotText => f.write_str("is text that is not UTF-8; cast the column to binary"),
+            Self::Unmapped => f.write_str(
+                "has bytes that are no character of the column's character set, so that MySQL would make question marks of \
+                 them; cast the column to binary, or mend them",
+            ),
             Self::TooLarge(bytes) => write!(
                 f,
                 "has {bytes} bytes, more than `limits.max_cell_bytes` permits; raise it, or leave the column out"
@@ -80,6 +86,7 @@ enum Values {
     Time { values: StringBuilder, digits: u8 },
     Text(StringBuilder),
     Binary(BinaryBuilder),
+    Bits { values: BinaryBuilder, bytes: u8 },
 }
 
 /// Calls the same method of whatever builder it is.
@@ -95,7 +102,7 @@ macro_rules! each {
             Values::Date($builder) => $call,
             Values::Timestamp($builder) => $call,
             Values::Time { values: $builder, .. } | Values::Text($builder) => $call,
-            Values::Binary($builder) => $call,
+            Values::Binary($builder) | Values::Bits { values: $builder, .. } => $call,
         }
     };
 }
@@ -122,6 +129,7 @@ impl Values {
             Carried::Time { digits } => Self::Time { values: StringBuilder::new(), digits },
             Carried::Text => Self::Text(StringBuilder::new()),
             Carried::Binary => Self::Binary(BinaryBuilder::new()),
+            Carried::Bits { bytes } => Self::Bits { values: BinaryBuilder::new(), bytes },
         }
     }
 
@@ -131,10 +139,9 @@ impl Values {
             return Ok(());
         }
         match (self, value) {
-            (Self::Bool(to), Value::Bytes(bits)) => match bits[..] {
-                [bit @ (0 | 1)] => to.append_value(bit == 1),
-                _ => return Err(Fault::Malformed),
-            },
+            (Self::Bool(to), Value::Int(bit @ (0 | 1))) => to.append_value(*bit == 1),
+            (Self::Bits { values, bytes }, Value::Int(n)) => values.append_value(bits(n.to_be_bytes(), *bytes)?),
+            (Self::Bits { values, bytes }, Value::UInt(n)) => values.append_value(bits(n.to_be_bytes(), *bytes)?),
             (Self::Int(to), Value::Int(n)) => to.append_value(i32::try_from(*n).map_err(|_| Fault::Malformed)?),
             (Self::Long(to), Value::Int(n)) => to.append_value(*n),
             (Self::Float(to), Value::Float(n)) => to.append_value(*n),
@@ -166,6 +173,12 @@ impl Values {
     fn finish(&mut self) -> ArrayRef {
         each!(self, builder => Arc::new(builder.finish()))
     }
+}
+
+/// The last bytes of a number; those before them must be zero.
+fn bits(number: [u8; 8], bytes: u8) -> Result<Vec<u8>, Fault> {
+    let (before, last) = number.split_at(8_usize.saturating_sub(bytes.into()));
+    if before.iter().all(|byte| *byte == 0) { Ok(last.to_vec()) } else { Err(Fault::Malformed) }
 }
 
 const DAY_MICROS: i64 = 86_400_000_000;
@@ -209,6 +222,12 @@ fn unscaled(text: &[u8], scale: u8, limit: i128) -> Result<i128, Fault> {
     }
 }
 
+#[cold]
+fn refuse(layout: &Layout, before: u64, column: usize, fault: Fault) -> Error {
+    let (number, name) = (before + 1, layout.schema.field(column).name());
+    Error::new(fault.code(), format!("row {number}, column `{name}`: the value {fault}"))
+}
+
 /// Takes rows and gives batches.
 pub(super) struct Batch {
     layout: Layout,
@@ -237,9 +256,11 @@ impl Batch {
             let size = if let Value::Bytes(bytes) = value { bytes.len() } else { size_of::<i64>() };
             self.bytes += size;
             let pushed = if size > self.max_cell_bytes { Err(Fault::TooLarge(size)) } else { column.push(value) };
-            if let Err(fault) = pushed {
-                let (number, name) = (self.done + self.rows as u64 + 1, self.layout.schema.field(index).name());
-                return Err(Error::new(fault.code(), format!("row {number}, column `{name}`: the value {fault}")));
+            pushed.map_err(|fault| refuse(&self.layout, self.done + self.rows as u64, index, fault))?;
+        }
+        for (number, index) in self.layout.checked.iter().enumerate() {
+            if row.as_ref(self.columns.len() + number) != Some(&Value::Int(1)) {
+                return Err(refuse(&self.layout, self.done + self.rows as u64, *index, Fault::Unmapped));
             }
         }
         self.rows += 1;

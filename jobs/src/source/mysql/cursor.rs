@@ -40,10 +40,11 @@ impl Order {
         }
     }
 
-    /// A value's text as an expression of the type; `None` if no value is written so.
+    /// A value's text as an expression of the type; `None` if no value is written so. A number is written as itself, which
+    /// is exact for as many digits as a column can have; a cast is not.
     fn value(&self, text: &str) -> Option<String> {
         let (marks, ty) = match self {
-            Self::Number { .. } => ("-+.", "DECIMAL(65, 30)"),
+            Self::Number { .. } => return is_number(text).then(|| format!("({text})")),
             Self::Date => ("-", "DATE"),
             Self::Time => ("-:. T", "DATETIME(6)"),
         };
@@ -54,12 +55,20 @@ impl Order {
     /// The expression `newest` moved back by `lag`.
     fn back(&self, lag: f64) -> String {
         match self {
-            Self::Number { whole: true } => format!("FLOOR(CAST(newest AS DECIMAL(65, 30)) - {lag})"),
-            Self::Number { whole: false } => format!("newest - CAST('{lag}' AS DECIMAL(65, 30))"),
+            Self::Number { whole: true } => format!("FLOOR(CAST(newest AS DECIMAL(65, 0)) - {lag})"),
+            Self::Number { whole: false } => format!("newest - {lag}"),
             Self::Date => format!("DATE(newest - INTERVAL {lag} SECOND)"),
             Self::Time => format!("newest - INTERVAL {lag} SECOND"),
         }
     }
+}
+
+/// Digits, perhaps with a sign before them and a point among them.
+fn is_number(text: &str) -> bool {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let text = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    text.len() <= MOST_BYTES && digits(whole) && digits(fraction)
 }
 
 /// The longest value, in bytes.
@@ -145,7 +154,8 @@ mod tests {
         let value = |order: Order, text| order.value(text);
         assert_eq!(value(Order::Date, "2024-01-02").as_deref(), Some("CAST('2024-01-02' AS DATE)"));
         assert!(value(Order::Time, "2024-01-02 03:04:05.123456").is_some());
-        for evil in ["1' OR '1", "1\\", "1) --", "x"] {
+        assert_eq!(value(Order::Number { whole: false }, "-1.50").as_deref(), Some("(-1.50)"));
+        for evil in ["1' OR '1", "1\\", "1) --", "x", "2024-01-01", "1.2.3", "-", "--1", "1.", ".5", "1e5", ""] {
             assert_eq!(value(Order::Number { whole: true }, evil), None, "{evil}");
         }
     }

@@ -86,6 +86,11 @@ pub(super) fn silent() -> Error {
     )
 }
 
+/// The answer to a statement of ours has more than `most` bytes.
+pub(super) fn long_answer(most: usize) -> Error {
+    Error::new(Code::QueryError, format!("MySQL answered a short question in more than {most} bytes"))
+}
+
 /// What the server said, as our error. The numbers are those of MySQL's and MariaDB's reference of server errors.
 fn server(error: &ServerError) -> Error {
     let said = format!("{} ({})", shown(&error.message, MOST_SAID), error.code);

@@ -6,16 +6,19 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use mysql_async::Column;
+use mysql_async::{
+    Column,
+    consts::{ColumnFlags, ColumnType},
+};
 use serde_json::{Map, json};
 
 use super::{
     cursor::{self, Found},
-    ident,
+    fault, ident,
     relation::{Part, Relation},
     select::{Base, Select},
     session::Session,
-    types::{Carried, Layout, way},
+    types::{Carried, Layout, check, way},
 };
 use crate::{
     Code, Ctx, Error, Result,
@@ -33,6 +36,8 @@ pub(super) struct Held {
     endpoint: Arc<Endpoint>,
     select: Select,
     pub(super) layout: Layout,
+    /// The columns of the statement.
+    columns: Vec<Described>,
     /// When the load began: the `scraped_at` of all its rows.
     pub(super) at: DateTime<Utc>,
     /// Sessions of the snapshot that nobody uses now.
@@ -70,14 +75,19 @@ impl Held {
 
     /// Whether the columns are those that were planned: a table may be altered meanwhile.
     pub(super) fn check(&self, columns: &[Column]) -> Result<()> {
-        let names: Vec<_> = columns.iter().map(Column::name_str).collect();
-        let ways: Option<Vec<_>> = columns.iter().map(way).collect();
-        let kinds = ways.unwrap_or_default().into_iter().map(|way| way.kind);
-        match Layout::new(names.iter().map(AsRef::as_ref).zip(kinds)) == self.layout {
+        match columns.iter().map(described).eq(self.columns.iter().cloned()) {
             true => Ok(()),
             false => Err(Error::new(Code::SourceInterrupted, "the columns have changed since the load began")),
         }
     }
+}
+
+/// What makes a column another one: its name, type, length, digits after the point, character set and flags.
+type Described = (String, ColumnType, u32, u8, u16, ColumnFlags);
+
+fn described(column: &Column) -> Described {
+    let (name, ty) = (column.name_str().into_owned(), column.column_type());
+    (name, ty, column.column_length(), column.decimals(), column.character_set(), column.flags())
 }
 
 /// Looks at the source within one snapshot.
@@ -98,24 +108,29 @@ struct Planner<'a> {
 
 impl<'a> Planner<'a> {
     async fn new(endpoint: &Arc<Endpoint>, source: &'a DatabaseRequest, limits: &'a Limits) -> Result<Self> {
-        let session = Session::snapshot(endpoint, limits.max_cell_bytes).await?;
+        let session = Session::open(endpoint, limits.max_cell_bytes).await?;
         Ok(Self { endpoint: endpoint.clone(), source, limits, session, others: Vec::new() })
     }
 
     async fn plan(mut self, wish: &Wish) -> Result<Plan> {
         self.check_role().await?;
         let relation = self.relation().await?;
-        // Later loads take few rows, which an index finds best; ranges of keys would forbid it.
-        let first_load = wish.cursor.as_ref().is_none_or(|cursor| cursor.after.is_none());
-        if let Some(relation) = relation.as_ref().filter(|_| first_load) {
-            self.share(relation).await?;
-        }
         let base = self.base(relation.as_ref()).await?;
         let columns = self.columns(&base).await?;
+        // Later loads take few rows, which an index finds best; ranges of keys would forbid it.
+        let first_load = wish.cursor.as_ref().is_none_or(|cursor| cursor.after.is_none());
+        let wide = match &relation {
+            Some(relation) if first_load => self.share(relation).await?,
+            _ => false,
+        };
+        if !wide {
+            self.session.begin(&base.derived(Part::All)).await?;
+        }
         let names: Vec<_> = columns.iter().map(|column| column.name_str().into_owned()).collect();
         let (kinds, mut notes) = ways(&names, &columns)?;
-        let layout = Layout::new(names.iter().map(String::as_str).zip(kinds.iter().copied()));
-        let (mut select, mut parts, mut step) = (Select { base, filter: None }, vec![Part::All], None);
+        let (outputs, checked) = self.outputs(&base, &names, &kinds).await?;
+        let layout = Layout::new(&names, &kinds, checked);
+        let (mut select, mut parts, mut step) = (Select { base, outputs, filter: None }, vec![Part::All], None);
         if let Some(cursor) = &wish.cursor {
             match cursor::find(&mut self.session, &select.base, &layout, cursor).await? {
                 Found::Nothing => parts = vec![Part::Nothing],
@@ -129,16 +144,18 @@ impl<'a> Planner<'a> {
         if let (Some(relation), [Part::All]) = (&relation, parts.as_slice()) {
             parts = relation.parts(&mut self.session, 1 + self.others.len()).await?;
         }
+        let columns = self.session.describe(&select.sql(Part::All)).await?.1.iter().map(described).collect();
         let estimate = relation.filter(|_| self.source.condition.is_none() && wish.cursor.is_none());
         self.others.push(self.session);
+        let readers = self.others.len();
         let held = Held {
             endpoint: self.endpoint.clone(),
             select,
             layout: layout.clone(),
+            columns,
             at: Utc::now(),
             idle: Mutex::new(self.others),
         };
-        let readers = held.idle.lock().unwrap_or_else(PoisonError::into_inner).len();
         Ok(Plan {
             origin: self.endpoint.origin(),
             schema: layout.schema,
@@ -154,6 +171,29 @@ impl<'a> Planner<'a> {
             summary: BTreeMap::default(),
             told: Map::default(),
         })
+    }
+
+    /// What is selected of the columns, and those that have a check; nothing if they are selected as they are.
+    async fn outputs(&mut self, base: &Base, names: &[String], kinds: &[Carried]) -> Result<(Vec<String>, Vec<usize>)> {
+        let charsets = match kinds.contains(&Carried::Text) {
+            true => self.session.charsets(&base.sql(Part::All)).await?,
+            false => vec![None; kinds.len()],
+        };
+        let (mut checks, mut checked) = (Vec::new(), Vec::new());
+        for (index, charset) in charsets.iter().enumerate().filter(|(index, _)| kinds[*index] == Carried::Text) {
+            let Some(charset) = charset else {
+                let why = format!("the column `{}` is of a character set that is not known; cast it", names[index]);
+                return Err(Error::new(Code::UnsupportedType, why));
+            };
+            if let Some(check) = check(&ident(&names[index]), charset) {
+                checks.push(check);
+                checked.push(index);
+            }
+        }
+        let outputs: Vec<_> = names.iter().zip(kinds).map(|(name, kind)| kind.output(&ident(name))).collect();
+        let plain = checks.is_empty()
+            && names.iter().zip(&outputs).all(|(name, output)| *output == format!("q.{}", ident(name)));
+        Ok((if plain { Vec::new() } else { outputs.into_iter().chain(checks).collect() }, checked))
     }
 
     /// Refuses a user for whom a read-only transaction is no bound: it could read and write files of the server.
@@ -182,20 +222,28 @@ impl<'a> Planner<'a> {
         Relation::find(&mut self.session, &name).await.map(Some)
     }
 
-    /// Opens as many connections as the request wishes, in one state of the table. What a condition selects from other
-    /// tables could be in another state there.
-    async fn share(&mut self, relation: &Relation) -> Result<()> {
+    /// Opens as many connections as the request wishes, in one state of the table; tells whether it did. What a condition
+    /// reads of other tables could be in another state there.
+    async fn share(&mut self, relation: &Relation) -> Result<bool> {
         let readers = usize::from(self.source.parallelism.unwrap_or(1));
-        let selects = |condition: &String| condition.to_ascii_lowercase().contains("select");
-        if readers < 2 || relation.key.is_none() || self.source.condition.as_ref().is_some_and(selects) {
-            return Ok(());
+        if readers < 2 || relation.key.is_none() || self.reads_elsewhere().await? {
+            return Ok(false);
         }
         let most = self.limits.max_cell_bytes;
         self.others = Session::snapshots(&self.endpoint, most, &relation.name, readers).await?;
-        if let Some(session) = self.others.pop() {
-            self.session = session;
+        self.others.pop().map(|session| self.session = session).ok_or_else(fault::interrupted)?;
+        Ok(true)
+    }
+
+    /// Whether the condition may read other tables: by a query within it, or by a function that is stored in the database.
+    async fn reads_elsewhere(&mut self) -> Result<bool> {
+        let Some(condition) = &self.source.condition else { return Ok(false) };
+        if condition.to_ascii_lowercase().contains("select") {
+            return Ok(true);
         }
-        Ok(())
+        let sql = "SELECT 1 FROM information_schema.ROUTINES WHERE ROUTINE_TYPE = 'FUNCTION' \
+                   AND INSTR(LOWER(?), LOWER(ROUTINE_NAME)) > 0 LIMIT 1";
+        Ok(!self.session.rows(sql, &[Some(condition.clone())]).await?.is_empty())
     }
 
     /// The checked query or table.

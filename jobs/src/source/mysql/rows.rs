@@ -44,9 +44,10 @@ async fn read(
 ) -> Result<()> {
     session.busy = true;
     let pumping = async {
-        let statement = session.conn.prep(sql).await.map_err(fault::failed)?;
+        let conn = session.conn()?;
+        let statement = conn.prep(sql).await.map_err(fault::failed)?;
         held.check(&statement.columns())?;
-        let mut rows = session.conn.exec_stream::<Row, _, _>(&statement, ()).await.map_err(fault::failed)?;
+        let mut rows = conn.exec_stream::<Row, _, _>(&statement, ()).await.map_err(fault::failed)?;
         while let Some(row) = rows.try_next().await.map_err(fault::failed)? {
             batch.push(&row)?;
             if batch.is_full() {
@@ -54,7 +55,7 @@ async fn read(
             }
         }
         drop(rows);
-        session.conn.close(statement).await.map_err(fault::failed)
+        conn.close(statement).await.map_err(fault::failed)
     };
     timeout(held.patience(), pumping).await.map_err(|_| fault::silent())??;
     session.busy = false;

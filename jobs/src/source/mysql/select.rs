@@ -41,6 +41,8 @@ impl Base {
 #[derive(Clone, Debug)]
 pub(super) struct Select {
     pub base: Base,
+    /// What is selected of the base, if it is not all of it as it is.
+    pub outputs: Vec<String>,
     /// A condition on the columns.
     pub filter: Option<String>,
 }
@@ -50,9 +52,11 @@ impl Select {
     pub(super) fn sql(&self, part: Part) -> String {
         let nothing = (part == Part::Nothing).then(|| "false".to_owned());
         let all: Vec<_> = self.filter.clone().into_iter().chain(nothing).collect();
-        match all.is_empty() {
-            true => self.base.sql(part),
-            false => format!("SELECT * FROM {} WHERE {}", self.base.derived(part), all.join(" AND ")),
+        if self.outputs.is_empty() && all.is_empty() {
+            return self.base.sql(part);
         }
+        let list = if self.outputs.is_empty() { "*".to_owned() } else { self.outputs.join(", ") };
+        let condition = if all.is_empty() { String::new() } else { format!(" WHERE {}", all.join(" AND ")) };
+        format!("SELECT {list} FROM {}{condition}", self.base.derived(part))
     }
 }

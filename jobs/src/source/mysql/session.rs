@@ -1,6 +1,12 @@
 //! Connections: how one is made, and what is said on it before and between the rows.
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    sync::Arc,
+    time::Duration,
+};
 
+use futures::TryStreamExt;
 use mysql_async::{
     Column, Conn, DriverError, Error as DriverFailure, OptsBuilder, Params, Row, SslOpts, Value, prelude::Queryable,
 };
@@ -13,14 +19,21 @@ use crate::{
     source::database::{Endpoint, KEEPALIVE, SslMode},
 };
 
-/// How long a statement waits for a lock that others hold, in seconds.
+/// How long a statement waits for a lock that others hold, and the server for the next statement of who holds one, in
+/// seconds.
 const LOCK_SECONDS: u64 = 60;
-/// How long the server waits for us while we write what was read, and between two reads, in seconds: a day.
-const IDLE_SECONDS: u64 = 86_400;
-/// How long ending a statement that runs may take.
+/// How long the server waits between two reads, in seconds: as long as MySQL does by itself.
+const IDLE_SECONDS: u64 = 28_800;
+/// How long it waits while we write what was read, in seconds.
+const STALL_SECONDS: u64 = 3_600;
+/// How long ending a statement that runs may take, how often it is tried, and how long it waits between.
 const GOODBYE: Duration = Duration::from_secs(5);
+const GOODBYES: u32 = 5;
+const BETWEEN_GOODBYES: Duration = Duration::from_secs(3);
 /// The most that a packet has beside the values of a row.
 const PACKET_HEAD: usize = 1 << 20;
+/// The most that a query of our own may bring, in bytes.
+const ANSWER_BYTES: usize = 1 << 20;
 
 /// A row of an answer, as text.
 pub(super) type TextRow = Vec<Option<String>>;
@@ -28,27 +41,43 @@ pub(super) type TextRow = Vec<Option<String>>;
 /// A connection. Dropping it while the server works ends that work.
 pub(super) struct Session {
     endpoint: Arc<Endpoint>,
-    pub(super) conn: Conn,
+    /// There until the session is dropped.
+    conn: Option<Conn>,
     /// The server is at work, or the talk has broken off at an unknown place.
     pub(super) busy: bool,
+    /// The server is MariaDB.
+    mariadb: bool,
 }
 
 impl Session {
-    /// Opens a connection in a read-only transaction of its own snapshot.
+    /// The connection itself.
     ///
     /// # Errors
-    /// [`Code::SourceUnreachable`], [`Code::AuthFailed`], [`Code::DatabaseNotFound`], [`Code::TlsError`].
-    pub(super) async fn snapshot(endpoint: &Arc<Endpoint>, max_cell_bytes: usize) -> Result<Self> {
-        let mut session = Self::open(endpoint, max_cell_bytes).await?;
-        session.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
-        Ok(session)
+    /// None but of a defect.
+    pub(super) fn conn(&mut self) -> Result<&mut Conn> {
+        self.conn.as_mut().ok_or_else(fault::interrupted)
     }
 
-    /// Connections whose snapshots have the same rows of `table`: nobody can write to it while they begin. It must be of an
-    /// engine with snapshots.
+    /// Begins a transaction that only reads. Its snapshot is made by its first read of rows; what the tables of `from` are
+    /// is held fast before that, so that no other table can take the name of one of them between.
     ///
     /// # Errors
-    /// As of [`Session::snapshot`], and [`Code::PermissionDenied`].
+    /// The server's.
+    pub(super) async fn begin(&mut self, from: &str) -> Result<()> {
+        self.run("START TRANSACTION READ ONLY").await?;
+        self.pin(from).await
+    }
+
+    /// A statement that opens tables locks their definitions until the transaction ends.
+    async fn pin(&mut self, from: &str) -> Result<()> {
+        self.rows(&format!("SELECT 1 FROM {from} LIMIT 0"), &[]).await.map(drop)
+    }
+
+    /// Connections in transactions whose snapshots have the same rows of `table`: nobody can write to it while they begin.
+    /// It must be of an engine with snapshots.
+    ///
+    /// # Errors
+    /// As of [`Session::open`], and [`Code::PermissionDenied`].
     pub(super) async fn snapshots(
         endpoint: &Arc<Endpoint>,
         max_cell_bytes: usize,
@@ -56,37 +85,53 @@ impl Session {
         count: usize,
     ) -> Result<Vec<Self>> {
         let mut guard = Self::open(endpoint, max_cell_bytes).await?;
-        // This waits until every transaction that has written to the table has ended.
-        guard.run(&format!("LOCK TABLES {table} READ")).await.map_err(|error| match error.code() {
-            Code::PermissionDenied => {
-                let why = "several connections need the right to LOCK TABLES, to begin at one state of the table; grant it, \
-                           or leave `parallelism` out";
-                Error::new(Code::PermissionDenied, why).caused_by(error)
-            }
-            _ => error,
-        })?;
-        let sessions = (0..count).map(|_| Self::snapshot(endpoint, max_cell_bytes));
-        let sessions = futures::future::try_join_all(sessions).await;
-        guard.run("UNLOCK TABLES").await?;
-        sessions
+        // If we are cut off, the server must not keep the lock.
+        guard.run(&format!("SET SESSION wait_timeout = {LOCK_SECONDS}")).await?;
+        let guarded = async {
+            // This waits until every transaction that has written to the table has ended.
+            guard.run(&format!("LOCK TABLES {table} READ")).await.map_err(|error| match error.code() {
+                Code::PermissionDenied => {
+                    let why = "several connections need the right to LOCK TABLES, to begin at one state of the table; \
+                               grant it, or leave `parallelism` out";
+                    Error::new(Code::PermissionDenied, why).caused_by(error)
+                }
+                _ => error,
+            })?;
+            let begun = (0..count).map(|_| async {
+                let mut session = Self::open(endpoint, max_cell_bytes).await?;
+                session.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
+                session.pin(table).await?;
+                Ok::<_, Error>(session)
+            });
+            let sessions = futures::future::try_join_all(begun).await?;
+            guard.run("UNLOCK TABLES").await?;
+            Ok(sessions)
+        };
+        let most = Duration::from_secs(LOCK_SECONDS).saturating_add(endpoint.connect_timeout);
+        timeout(most, guarded).await.unwrap_or_else(|_| Err(fault::silent()))
     }
 
-    async fn open(endpoint: &Arc<Endpoint>, max_cell_bytes: usize) -> Result<Self> {
+    /// Opens a connection.
+    ///
+    /// # Errors
+    /// [`Code::SourceUnreachable`], [`Code::AuthFailed`], [`Code::DatabaseNotFound`], [`Code::TlsError`].
+    pub(super) async fn open(endpoint: &Arc<Endpoint>, max_cell_bytes: usize) -> Result<Self> {
         let opening = async {
             let conn = connect(endpoint, max_cell_bytes).await?;
-            let mut session = Self { endpoint: endpoint.clone(), conn, busy: false };
+            let mut session = Self { endpoint: endpoint.clone(), conn: Some(conn), busy: false, mariadb: false };
             session.set_up().await?;
             Ok(session)
         };
         timeout(endpoint.connect_timeout, opening).await.unwrap_or_else(|_| Err(endpoint.no_answer()))
     }
 
-    /// Times as UTC, text as UTF-8, and only our own time-outs end anything.
+    /// Times as UTC, text as UTF-8, all rows, and only our own time-outs end anything.
     async fn set_up(&mut self) -> Result<()> {
         let version = self.rows("SELECT VERSION()", &[]).await?;
         let version = version.into_iter().flatten().flatten().next().unwrap_or_default();
         let limit = self.endpoint.statement_timeout.min(Duration::from_secs(31_536_000));
-        let limit = match version.contains("MariaDB") {
+        self.mariadb = version.contains("MariaDB");
+        let limit = match self.mariadb {
             true => format!("max_statement_time = {}", limit.as_secs_f64().max(0.001)),
             false => format!("max_execution_time = {}", limit.as_millis().max(1)),
         };
@@ -94,7 +139,8 @@ impl Session {
         self.run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
         self.run(&format!(
             "SET SESSION time_zone = '+00:00', {limit}, lock_wait_timeout = {LOCK_SECONDS}, \
-             net_write_timeout = {IDLE_SECONDS}, wait_timeout = {IDLE_SECONDS}"
+             net_write_timeout = {STALL_SECONDS}, wait_timeout = {IDLE_SECONDS}, sql_select_limit = {}",
+            u64::MAX
         ))
         .await
     }
@@ -106,7 +152,7 @@ impl Session {
     pub(super) async fn run(&mut self, sql: &str) -> Result<()> {
         let patience = self.endpoint.patience();
         self.busy = true;
-        let done = within(patience, self.conn.query_drop(sql)).await;
+        let done = within(patience, self.conn()?.query_drop(sql)).await;
         self.answered(done)
     }
 
@@ -121,10 +167,23 @@ impl Session {
             some => Params::Positional(some.iter().map(Value::from).collect()),
         };
         self.busy = true;
-        let rows: Result<Vec<Row>> = within(patience, self.conn.exec(sql, parameters)).await;
-        let rows = self.answered(rows)?;
-        let texts = |row: &Row| (0..row.len()).map(|index| row.as_ref(index).and_then(text)).collect();
-        Ok(rows.iter().map(texts).collect())
+        let conn = self.conn()?;
+        let asking = async {
+            let (mut all, mut bytes) = (Vec::new(), 0);
+            let mut rows = conn.exec_stream::<Row, _, _>(sql, parameters).await.map_err(fault::failed)?;
+            while let Some(row) = rows.try_next().await.map_err(fault::failed)? {
+                let row: TextRow = (0..row.len()).map(|index| row.as_ref(index).and_then(text)).collect();
+                bytes +=
+                    row.iter().map(|cell| size_of::<String>() + cell.as_ref().map_or(0, String::len)).sum::<usize>();
+                if bytes > ANSWER_BYTES {
+                    return Err(fault::long_answer(ANSWER_BYTES));
+                }
+                all.push(row);
+            }
+            Ok(all)
+        };
+        let rows = timeout(patience, asking).await.unwrap_or_else(|_| Err(fault::silent()));
+        self.answered(rows)
     }
 
     /// The only column of the first row; `None` for no row or NULL.
@@ -144,16 +203,47 @@ impl Session {
     pub(super) async fn describe(&mut self, sql: &str) -> Result<(u16, Arc<[Column]>)> {
         let patience = self.endpoint.patience();
         self.busy = true;
-        let statement = within(patience, self.conn.prep(sql)).await;
+        let statement = within(patience, self.conn()?.prep(sql)).await;
         let statement = self.answered(statement)?;
         let described = (statement.num_params(), statement.columns());
-        within(patience, self.conn.close(statement)).await?;
+        within(patience, self.conn()?.close(statement)).await?;
         Ok(described)
+    }
+
+    /// The names of the character sets that the texts of a statement are of, by the columns' places, where the server knows
+    /// them.
+    ///
+    /// # Errors
+    /// The server's.
+    pub(super) async fn charsets(&mut self, sql: &str) -> Result<Vec<Option<String>>> {
+        // So the server tells what the columns are, and not what it would send.
+        self.run("SET character_set_results = NULL").await?;
+        let described = self.describe(sql).await?;
+        self.run("SET character_set_results = utf8mb4").await?;
+        let ids: Vec<_> = described.1.iter().map(Column::character_set).collect();
+        let list = ids.iter().collect::<BTreeSet<_>>().into_iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
+        // Since MariaDB 10.10 some collations are of several character sets, and have their numbers elsewhere.
+        let places = ["COLLATIONS", "COLLATION_CHARACTER_SET_APPLICABILITY"];
+        let mut names = BTreeMap::new();
+        for place in &places[..if self.mariadb { 2 } else { 1 }] {
+            let asked = format!("SELECT ID, CHARACTER_SET_NAME FROM information_schema.{place} WHERE ID IN ({list})");
+            match self.rows(&asked, &[]).await {
+                Ok(rows) => names.extend(rows.into_iter().filter_map(|row| match row.as_slice() {
+                    [Some(id), Some(name)] => Some((id.parse::<u16>().ok()?, name.clone())),
+                    _ => None,
+                })),
+                // An older MariaDB has no numbers there, and needs none.
+                Err(error) if error.code() == Code::SourceColumnNotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(ids.iter().map(|id| names.get(id).cloned()).collect())
     }
 
     /// After an answer, even one that refuses, the server is at rest.
     fn answered<T>(&mut self, answer: Result<T>) -> Result<T> {
-        self.busy = answer.as_ref().is_err_and(|error| error.code() == Code::SourceInterrupted);
+        self.busy =
+            answer.as_ref().is_err_and(|error| matches!(error.code(), Code::SourceInterrupted | Code::QueryError));
         answer
     }
 }
@@ -233,17 +323,35 @@ fn tls(endpoint: &Endpoint, mode: SslMode) -> Result<Option<SslOpts>> {
 
 impl Drop for Session {
     fn drop(&mut self) {
+        let Some(conn) = self.conn.take() else { return };
         // Without a runtime the closed socket must do.
         let (Ok(runtime), true) = (Handle::try_current(), self.busy) else { return };
-        let (endpoint, id) = (self.endpoint.clone(), self.conn.id());
-        runtime.spawn(timeout(GOODBYE, async move {
-            let killing = async {
-                let mut conn = connect(&endpoint, 0).await?;
-                conn.query_drop(format!("KILL QUERY {id}")).await.map_err(fault::failed)
-            };
-            if let Err(error) = killing.await {
-                tracing::warn!(%error, "a running statement could not be ended; the closed connection ends it");
+        let endpoint = self.endpoint.clone();
+        runtime.spawn(async move {
+            let mut killed = Ok(());
+            for turn in 0..GOODBYES {
+                tokio::time::sleep(if turn == 0 { Duration::ZERO } else { BETWEEN_GOODBYES }).await;
+                killed =
+                    timeout(GOODBYE, kill(&endpoint, conn.id())).await.unwrap_or_else(|_| Err(endpoint.no_answer()));
+                if killed.is_ok() {
+                    break;
+                }
             }
-        }));
+            if let Err(error) = killed.map_err(|error| endpoint.told(error)) {
+                tracing::warn!(%error, "a running statement could not be ended on the server");
+            }
+            // Where there is no runtime, the driver cannot read on to the end of the rows, but closes.
+            let closing = std::thread::Builder::new().spawn(move || drop(conn));
+            closing
+                .map(drop)
+                .unwrap_or_else(|error| tracing::warn!(%error, "a connection could not be closed at once"));
+        });
     }
+}
+
+/// Ends the statement of another connection.
+async fn kill(endpoint: &Endpoint, id: u32) -> Result<()> {
+    let mut conn = connect(endpoint, 0).await?;
+    conn.query_drop(format!("KILL QUERY {id}")).await.map_err(fault::failed)?;
+    conn.disconnect().await.map_err(fault::failed)
 }

@@ -30,6 +30,10 @@ pub(super) enum Carried {
     },
     Text,
     Binary,
+    /// So many bytes of bits, the highest first.
+    Bits {
+        bytes: u8,
+    },
 }
 
 /// How a column is carried, and what that means for its values.
@@ -62,7 +66,16 @@ impl Carried {
             Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
             Self::TimestampTz => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
             Self::Time { .. } | Self::Text => DataType::Utf8,
-            Self::Binary => DataType::Binary,
+            Self::Binary | Self::Bits { .. } => DataType::Binary,
+        }
+    }
+
+    /// What is selected of a column. Of an expression that it calls a bit field, the server sends the digits, but adding to
+    /// it gives the number, whatever it is.
+    pub(super) fn output(self, quoted: &str) -> String {
+        match self {
+            Self::Bool | Self::Bits { .. } => format!("q.{quoted} + 0 AS {quoted}"),
+            _ => format!("q.{quoted}"),
         }
     }
 
@@ -80,7 +93,7 @@ impl Carried {
             Self::Timestamp => "timestamp".into(),
             Self::TimestampTz => "timestamptz".into(),
             Self::Time { .. } | Self::Text => "string".into(),
-            Self::Binary => "binary".into(),
+            Self::Binary | Self::Bits { .. } => "binary".into(),
         }
     }
 }
@@ -127,7 +140,10 @@ pub(super) fn way(column: &Column) -> Option<Way> {
             noted(Carried::Time { digits: column.decimals().min(6) }, "time", note::TIME)
         }
         MYSQL_TYPE_BIT if column.column_length() == 1 => noted(Carried::Bool, "bit(1)", note::BIT),
-        MYSQL_TYPE_BIT => noted(Carried::Binary, "bit", note::BITS),
+        MYSQL_TYPE_BIT => {
+            let bytes = column.column_length().div_ceil(8).clamp(1, 8) as u8;
+            noted(Carried::Bits { bytes }, "bit", note::BITS)
+        }
         MYSQL_TYPE_JSON => noted(Carried::Text, "json", note::JSON),
         MYSQL_TYPE_GEOMETRY => noted(Carried::Binary, "geometry", note::GEOMETRY),
         MYSQL_TYPE_VECTOR => noted(Carried::Binary, "vector", note::VECTOR),
@@ -165,17 +181,33 @@ fn decimal(column: &Column, unsigned: bool) -> Way {
 }
 
 /// The columns of a result, as they are kept.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) struct Layout {
     pub schema: SchemaRef,
     pub kinds: Arc<[Carried]>,
+    /// The columns, by their places, that have a check beside them, in the order of the checks: see [`check`].
+    pub checked: Arc<[usize]>,
+}
+
+/// Character sets of which every text has its place in UTF-8.
+const WHOLE: [&str; 5] = ["utf8mb4", "utf8mb3", "utf8", "latin1", "binary"];
+
+/// Whether a text of this character set comes back from UTF-8 as it was, as an expression; `None` if all do. The server puts
+/// a question mark where a text has bytes that mean nothing.
+pub(super) fn check(quoted: &str, charset: &str) -> Option<String> {
+    let plain = charset.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    (plain && !WHOLE.contains(&charset)).then(|| {
+        format!(
+            "CAST(q.{quoted} AS BINARY) <=> CAST(CONVERT(CONVERT(q.{quoted} USING utf8mb4) USING {charset}) AS BINARY)"
+        )
+    })
 }
 
 impl Layout {
-    pub(super) fn new<'a>(columns: impl Iterator<Item = (&'a str, Carried)> + Clone) -> Self {
+    pub(super) fn new(names: &[String], kinds: &[Carried], checked: Vec<usize>) -> Self {
         // Every column may hold NULLs.
-        let fields: Vec<_> = columns.clone().map(|(name, kind)| Field::new(name, kind.arrow(), true)).collect();
-        Self { schema: Arc::new(Schema::new(fields)), kinds: columns.map(|(_, kind)| kind).collect() }
+        let fields: Vec<_> = names.iter().zip(kinds).map(|(name, kind)| Field::new(name, kind.arrow(), true)).collect();
+        Self { schema: Arc::new(Schema::new(fields)), kinds: kinds.into(), checked: checked.into() }
     }
 }
 

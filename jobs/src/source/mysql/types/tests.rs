@@ -85,7 +85,7 @@ fn section() -> String {
              character set is.\n\n\
              These values have no place in the table's type; the load fails and names row and column:\n\n\
              | code | the value |\n|---|---|\n";
-    for fault in [Fault::NoDate, Fault::TooManyDigits, Fault::NotText, Fault::TooLarge(200_000_000)] {
+    for fault in [Fault::NoDate, Fault::TooManyDigits, Fault::NotText, Fault::Unmapped, Fault::TooLarge(200_000_000)] {
         page += &format!("| `{}` | {fault} |\n", fault.code().as_str());
     }
     page
