@@ -98,7 +98,11 @@ pub(super) fn identity(report: &Report) -> String {
     }
     let mut text = table(&["", "Source", "Destination"], rows);
     if let Some(transfer) = &report.transfer {
-        let published = if transfer.published { "published" } else { "not published: the destination is as it was" };
+        let published = match (transfer.published, transfer.unchanged) {
+            (true, false) => "published",
+            (true, true) => "no snapshot was made: there was nothing to copy",
+            (false, _) => "not published: the destination is as it was",
+        };
         let made = if transfer.created { "new table" } else { "existing table" };
         let line = format!("Mode {}, copied by {}, {made}, {published}.", transfer.mode, transfer.copy);
         text.push_str(&format!("<p>{}</p>\n", escaped(&line)));
@@ -252,7 +256,7 @@ pub(super) fn not_checked(report: &Report) -> String {
 /// How to check again, and what was asked.
 pub(super) fn again(report: &Report) -> String {
     let command = report.verify_again.as_deref().map_or_else(
-        || "<p>The rows of this migration cannot be told from those that were there before.</p>\n".to_owned(),
+        || "<p>The rows cannot be read again apart from others, or not in the same state.</p>\n".to_owned(),
         |command| format!("<pre>{}</pre>\n", escaped(command)),
     );
     let request = serde_json::to_string_pretty(&report.request).unwrap_or_default();

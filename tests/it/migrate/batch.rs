@@ -56,6 +56,19 @@ async fn a_whole_namespace_goes_over_with_one_report() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_whole_catalog_is_meant_without_the_audit_trail() {
+    let stand = Stand::with(&[("ICEHAUL_AUDIT__ENABLED", "true"), ("ICEHAUL_AUDIT__INTERVAL_SECONDS", "0.2")]).await;
+    tables(&stand).await;
+    while stand.icehaul.get("/tables/icehaul/audit/count").await.0 != reqwest::StatusCode::OK {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    let job = stand.icehaul.run("/migrate/bulk", &json!({"tables": "*", "dest_catalog": "far"})).await;
+    assert_eq!(job["status"], "succeeded", "{job:#}");
+    let (_, there) = stand.icehaul.get("/tables/raw?catalog=far").await;
+    assert_eq!(there["tables"].as_array().map(Vec::len), Some(3), "{there:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn failures_stay_on_their_own_and_are_tried_again() {
     let stand = Stand::new().await;
     tables(&stand).await;

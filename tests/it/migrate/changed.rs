@@ -87,6 +87,9 @@ async fn rows_that_changed_are_taken_over_by_their_key() {
     );
     let nothing = stand.icehaul.done("/migrate", &incremental).await;
     assert_eq!((&nothing["unchanged"], &nothing["snapshot_id"]), (&json!(true), &added["snapshot_id"]), "{nothing:#}");
+    let report = stand.report(&nothing["migration_id"]).await;
+    let summary = report["summary"].as_str().expect("a summary");
+    assert!(summary.starts_with("there was nothing to copy, so no snapshot was made"), "{summary}");
     let (far, options) = stand.postgres();
     let seen =
         crate::pyiceberg::python_with(&["iceberg.py", &far, "far", "show", "kept.t"], &[("ICEBERG_OPTIONS", options)])

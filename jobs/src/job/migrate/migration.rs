@@ -297,6 +297,10 @@ impl<'a> Migration<'a> {
         if let Some(transfer) = &mut report.transfer {
             (transfer.published, transfer.unchanged) = (true, committed.snapshot_id.is_none());
         }
+        if committed.snapshot_id.is_none() {
+            "there was nothing to copy, so no snapshot was made: the rows of the destination are as they were"
+                .clone_into(&mut report.summary);
+        }
         if report.attempts.attempt != self.ctx.attempt {
             report.attempts.finished_by_attempt = Some(self.ctx.attempt);
         }
