@@ -1,7 +1,7 @@
 //! `icehaul audit`.
 use serde_json::Value;
 
-use super::{Connect, print};
+use super::{Connect, jobs::told_more, print};
 use crate::client::Failure;
 
 #[derive(clap::Args)]
@@ -14,22 +14,87 @@ pub struct Audit {
 
 #[derive(clap::Subcommand)]
 enum Action {
+    /// Newest first.
+    List(List),
     /// Check that no record was changed, added, doubled or removed; reads the whole table.
     Verify,
 }
 
+#[derive(clap::Args)]
+struct List {
+    /// With this action: `submit`, `retry`, `cancel`, `commit`, `migrate`, `end` or `configure`.
+    #[arg(long)]
+    action: Option<String>,
+    /// Of this job.
+    #[arg(long)]
+    job: Option<String>,
+    /// Of jobs that write this table, `namespace.table`.
+    #[arg(long)]
+    table: Option<String>,
+    /// At or after this time, such as 2026-01-31T00:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Before this time.
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// At most so many.
+    #[arg(long, default_value_t = 50)]
+    limit: u32,
+    /// Where the list before this one ended, as it said.
+    #[arg(long)]
+    cursor: Option<String>,
+}
+
 impl Audit {
     pub async fn run(self) -> Result<(), Failure> {
-        let Action::Verify = self.action;
-        let found = self.connect.client()?.get("/audit/verify", &[]).await?;
-        let told = told(&found);
-        if self.connect.json {
-            print::json(&found);
-        } else if found["intact"] == true {
-            print::line(&told);
+        match self.action {
+            Action::List(which) => which.run(&self.connect).await,
+            Action::Verify => verify(&self.connect).await,
         }
-        if found["intact"] == true { Ok(()) } else { Err(Failure::new(told)) }
     }
+}
+
+impl List {
+    async fn run(self, connect: &Connect) -> Result<(), Failure> {
+        let query = [
+            ("action", self.action),
+            ("job", self.job),
+            ("table", self.table),
+            ("since", self.since),
+            ("until", self.until),
+            ("limit", Some(self.limit.to_string())),
+            ("cursor", self.cursor),
+        ];
+        let found = connect.client()?.get("/audit", &query).await?;
+        if connect.json {
+            print::json(&found);
+            return Ok(());
+        }
+        let fields = ["seq", "at", "action", "requester", "address", "kind", "table", "status", "error_code", "job_id"];
+        let row = |record: &Value| fields.map(|field| print::cell(&record[field])).to_vec();
+        let rows: Vec<_> = found["records"].as_array().into_iter().flatten().map(row).collect();
+        if rows.is_empty() {
+            print::note("(no records)");
+            return Ok(());
+        }
+        print::table(
+            &["SEQ", "AT", "ACTION", "REQUESTER", "ADDRESS", "KIND", "TABLE", "STATUS", "ERROR", "JOB"],
+            &rows,
+        );
+        told_more(&found);
+        Ok(())
+    }
+}
+
+async fn verify(connect: &Connect) -> Result<(), Failure> {
+    let found = connect.client()?.get("/audit/verify", &[]).await?;
+    let told = told(&found);
+    if connect.json {
+        print::json(&found);
+    } else if found["intact"] == true {
+        print::line(&told);
+    }
+    if found["intact"] == true { Ok(()) } else { Err(Failure::new(told)) }
 }
 
 fn told(found: &Value) -> String {

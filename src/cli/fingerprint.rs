@@ -21,12 +21,8 @@ pub struct Fingerprint {
 
 impl Fingerprint {
     pub async fn run(self) -> Result<(), Failure> {
-        let (catalog, table) = match self.table.split('.').count() {
-            3 => self.table.split_once('.').map(|(catalog, table)| (Some(catalog.to_owned()), table)),
-            _ => None,
-        }
-        .unwrap_or((None, &self.table));
-        let path = format!("{}/fingerprint", table_path(table)?);
+        let (catalog, path) = table_path(&self.table, None)?;
+        let path = format!("{path}/fingerprint");
         let columns = (!self.columns.is_empty()).then(|| self.columns.join(","));
         let source = self.source_columns.then(|| "true".to_owned());
         let query =

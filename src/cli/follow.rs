@@ -199,11 +199,15 @@ pub fn report(job: &Value, as_json: bool) -> Result<(), Failure> {
     }
     let error = &job["error"];
     let reason = if error.is_null() { String::new() } else { format!(": {}", why(error)) };
-    let report = if error["code"] == "verification_failed" && !job["links"]["report"].is_null() {
-        format!("\n  report {}", print::cell(&job["links"]["report"]))
-    } else {
-        String::new()
-    };
+    let compared = ["verification_failed", "batch_incomplete"].iter().any(|code| error["code"] == *code);
+    let mut report = String::new();
+    if compared && !job["links"]["report"].is_null() {
+        report.push_str(&format!("\n  report {}", print::cell(&job["links"]["report"])));
+    }
+    if error["code"] == "batch_incomplete" {
+        let id = print::cell(&job["job_id"]);
+        report.push_str(&format!("\n  `icehaul jobs retry {id}` tries the tables again that were not migrated"));
+    }
     Err(Failure::new(format!("job {} {}{reason}{report}", print::cell(&job["job_id"]), print::cell(&job["status"]))))
 }
 

@@ -129,6 +129,13 @@ pub fn path(id: &str) -> Result<String, Failure> {
         .map_err(|_| Failure::usage(format!("`{}` is not a job id", id.escape_debug())))
 }
 
+/// Says how to see what did not go on the page.
+pub fn told_more(answer: &Value) {
+    if let Some(next) = answer["next_cursor"].as_str() {
+        print::note(format_args!("(there are more: the same command with --cursor {next})"));
+    }
+}
+
 fn list(answer: &Value, as_json: bool) {
     if as_json {
         return print::json(answer);
@@ -148,13 +155,11 @@ fn list(answer: &Value, as_json: bool) {
         ]
     };
     let rows: Vec<_> = answer["jobs"].as_array().into_iter().flatten().map(row).collect();
-    match (rows.len(), answer["next_cursor"].as_str()) {
-        (0, _) => print::note("(no jobs)"),
-        (_, next) => {
+    match rows.len() {
+        0 => print::note("(no jobs)"),
+        _ => {
             print::table(&["JOB", "STATUS", "KIND", "TABLE", "ROWS", "CREATED", "ERROR"], &rows);
-            if let Some(next) = next {
-                print::note(format_args!("(there are more: the same command with --cursor {next})"));
-            }
+            told_more(answer);
         }
     }
 }

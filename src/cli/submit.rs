@@ -65,7 +65,12 @@ pub fn option(command: Command, field: &str, schema: &Value) -> Command {
     let mut help = schema["description"].as_str().unwrap_or_default().replace('\n', " ");
     match type_of(schema) {
         "array" => help.push_str(" Separated by commas, or give it again for more."),
-        "object" => help.push_str(" Give it again for more."),
+        "object" => {
+            help.push_str(" Give it again for more.");
+            if members(schema).is_some_and(|members| members.contains_key("password")) {
+                help.push_str(" `password_env=VARIABLE` takes the password from the environment.");
+            }
+        }
         _ => {}
     }
     match &schema["default"] {
@@ -183,9 +188,7 @@ pub fn body(matches: &ArgMatches, schema: &Value) -> Result<Value, Failure> {
         } else if schema["format"] == "password"
             && let Some(variable) = matches.get_one::<String>(&format!("{field}_env"))
         {
-            let secret = std::env::var(variable)
-                .map_err(|_| Failure::usage(format!("--{field}-env: the variable {variable} is not set")))?;
-            body.insert(field.clone(), secret.into());
+            body.insert(field.clone(), from_environment(&format!("--{field}-env"), variable)?);
         }
     }
     Ok(Value::Object(body))
@@ -201,18 +204,38 @@ fn value_of(field: &str, schema: &Value, values: &[&String]) -> Result<Value, Fa
         "array" => values.iter().flat_map(|value| items(value)).map(Value::from).collect(),
         "object" if first.starts_with('{') => serde_json::from_str(first).map_err(|_| wrong("a JSON object"))?,
         "object" => {
-            let pairs = values.iter().map(|v| v.split_once('=').map(|(k, v)| (k.to_owned(), member(schema, k, v))));
-            Value::Object(pairs.collect::<Option<Map<_, _>>>().ok_or_else(|| wrong("of the form name=value"))?)
+            let mut object = Map::new();
+            for value in values {
+                let (name, text) = value.split_once('=').ok_or_else(|| wrong("of the form name=value"))?;
+                let (name, value) = member(schema, name, text)?;
+                object.insert(name, value);
+            }
+            Value::Object(object)
         }
         _ => first.into(),
     })
 }
 
-/// A member of an object: numbers and the like where the schema has them, else text.
-fn member(schema: &Value, name: &str, text: &str) -> Value {
-    let kind = members(schema).and_then(|members| members.get(name)).map_or("string", type_of);
-    let read = || serde_json::from_str(text).ok();
-    if kind == "string" { None } else { read() }.unwrap_or_else(|| text.into())
+/// A member of an object: numbers and the like where the schema has them, else text; `password_env` names the environment
+/// variable that holds the `password`.
+fn member(schema: &Value, name: &str, text: &str) -> Result<(String, Value), Failure> {
+    let known = |name: &str| members(schema).and_then(|members| members.get(name));
+    if let Some(field) = name.strip_suffix("_env")
+        && known(field).is_some_and(|schema| schema["format"] == "password")
+    {
+        return Ok((field.to_owned(), from_environment(name, text)?));
+    }
+    let read = match known(name).map_or("string", type_of) {
+        "string" => None,
+        _ => serde_json::from_str(text).ok(),
+    };
+    Ok((name.to_owned(), read.unwrap_or_else(|| text.into())))
+}
+
+/// A secret that an environment variable holds.
+fn from_environment(option: &str, variable: &str) -> Result<Value, Failure> {
+    let secret = std::env::var(variable);
+    Ok(secret.map_err(|_| Failure::usage(format!("{option}: the variable {variable} is not set")))?.into())
 }
 
 /// The items of a list: commas part them, but not within brackets (`bucket(4, id)`).
@@ -255,6 +278,19 @@ mod tests {
             assert!(help.contains(part), "{part} is not in\n{help}");
         }
         assert!(command("load", "").try_get_matches_from(["load", "postgres", "--mode", "upend"]).is_err());
+    }
+
+    #[test]
+    fn a_secret_within_an_object_comes_from_the_environment() {
+        let schema = json!({"type": "object", "properties": {
+            "password": {"type": "string", "format": "password"}, "port": {"type": "integer"}}});
+        let given = ["password_env=PATH".to_owned(), "port=5432".to_owned(), "user_env=x".to_owned()];
+        let read =
+            value_of("postgres", &schema, &given.iter().collect::<Vec<_>>()).map_err(|e| e.message).expect("an object");
+        assert_eq!(read["password"], std::env::var("PATH").expect("a path"));
+        assert_eq!((&read["port"], &read["user_env"]), (&json!(5432), &json!("x")));
+        let unset = "password_env=ICEHAUL_NO_SUCH_VARIABLE".to_owned();
+        assert!(value_of("postgres", &schema, &[&unset]).is_err());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `icehaul tables`.
 use serde_json::Value;
 
-use super::{Connect, print};
+use super::{Connect, jobs::told_more, print};
 use crate::client::{Client, Failure};
 
 /// The longest page of a list of names.
@@ -11,8 +11,11 @@ const PAGE: &str = "500";
 pub struct Tables {
     #[command(subcommand)]
     action: Option<Action>,
-    /// A namespace to list, or a table to show as `namespace.table`; without it all tables are listed.
+    /// A namespace to list, or a table to show as `[catalog.]namespace.table`; without it all tables are listed.
     name: Option<String>,
+    /// The catalog, if it is not the default one.
+    #[arg(long, global = true)]
+    catalog: Option<String>,
     #[command(flatten)]
     connect: Connect,
 }
@@ -26,12 +29,12 @@ enum Action {
     },
     /// A table's figures and columns.
     Show {
-        /// The table, as `namespace.table`.
+        /// The table, as `[catalog.]namespace.table`.
         table: String,
     },
     /// A table's snapshots, newest first.
     Snapshots {
-        /// The table, as `namespace.table`.
+        /// The table, as `[catalog.]namespace.table`.
         table: String,
         /// At most so many.
         #[arg(long, default_value_t = 50)]
@@ -42,7 +45,7 @@ enum Action {
     },
     /// A table's first rows.
     Preview {
-        /// The table, as `namespace.table`.
+        /// The table, as `[catalog.]namespace.table`.
         table: String,
         /// At most so many.
         #[arg(long, default_value_t = 20)]
@@ -65,9 +68,10 @@ impl Tables {
             namespace => Action::List { namespace },
         });
         match action {
-            Action::List { namespace } => list(&client, namespace.as_deref(), json).await,
+            Action::List { namespace } => list(&client, self.catalog, namespace.as_deref(), json).await,
             Action::Show { table } => {
-                let answer = client.get(&format!("{}/metadata", table_path(&table)?), &[]).await?;
+                let (catalog, path) = table_path(&table, self.catalog)?;
+                let answer = client.get(&format!("{path}/metadata"), &[("catalog", catalog)]).await?;
                 if json {
                     print::json(&answer)
                 } else {
@@ -76,8 +80,9 @@ impl Tables {
                 Ok(())
             }
             Action::Snapshots { table, limit, cursor } => {
-                let query = [("limit", Some(limit.to_string())), ("cursor", cursor)];
-                let answer = client.get(&format!("{}/snapshots", table_path(&table)?), &query).await?;
+                let (catalog, path) = table_path(&table, self.catalog)?;
+                let query = [("catalog", catalog), ("limit", Some(limit.to_string())), ("cursor", cursor)];
+                let answer = client.get(&format!("{path}/snapshots"), &query).await?;
                 if json {
                     print::json(&answer)
                 } else {
@@ -86,8 +91,10 @@ impl Tables {
                 Ok(())
             }
             Action::Preview { table, limit, snapshot, as_of } => {
-                let query = [("limit", Some(limit.to_string())), ("snapshot_id", snapshot), ("as_of", as_of)];
-                let answer = client.get(&format!("{}/preview", table_path(&table)?), &query).await?;
+                let (catalog, path) = table_path(&table, self.catalog)?;
+                let limit = Some(limit.to_string());
+                let query = [("catalog", catalog), ("limit", limit), ("snapshot_id", snapshot), ("as_of", as_of)];
+                let answer = client.get(&format!("{path}/preview"), &query).await?;
                 if json {
                     print::json(&answer)
                 } else {
@@ -100,11 +107,13 @@ impl Tables {
 }
 
 /// Lists all tables, page by page.
-async fn list(client: &Client, namespace: Option<&str>, json: bool) -> Result<(), Failure> {
+async fn list(client: &Client, catalog: Option<String>, namespace: Option<&str>, json: bool) -> Result<(), Failure> {
     let path = format!("/tables/{}", namespace.unwrap_or("all"));
     let (mut names, mut cursor) = (Vec::new(), None);
     let mut answer = loop {
-        let mut page = client.get(&path, &[("limit", Some(PAGE.to_owned())), ("cursor", cursor)]).await?;
+        let mut page = client
+            .get(&path, &[("catalog", catalog.clone()), ("limit", Some(PAGE.to_owned())), ("cursor", cursor)])
+            .await?;
         if let Value::Array(tables) = page["tables"].take() {
             names.extend(tables);
         }
@@ -160,17 +169,23 @@ fn snapshots(answer: &Value) {
         return print::note("(no snapshots)");
     }
     print::table(&["SNAPSHOT", "COMMITTED", "OPERATION", "ADDED", "TOTAL", ""], &rows);
-    if let Some(next) = answer["next_cursor"].as_str() {
-        print::note(format_args!("(there are more: the same command with --cursor {next})"));
-    }
+    told_more(answer);
 }
 
 fn rows_of(items: &Value, row: impl Fn(&Value) -> Vec<String>) -> Vec<Vec<String>> {
     items.as_array().into_iter().flatten().map(row).collect()
 }
 
-/// The path of a table given as `namespace.table`.
-pub fn table_path(name: &str) -> Result<String, Failure> {
+/// The catalog and the path of a table given as `[catalog.]namespace.table`.
+pub fn table_path(name: &str, catalog: Option<String>) -> Result<(Option<String>, String), Failure> {
+    let (named, name) = match name.split('.').count() {
+        3 => name.split_once('.').map(|(catalog, table)| (Some(catalog.to_owned()), table)),
+        _ => None,
+    }
+    .unwrap_or((None, name));
+    if named.is_some() && catalog.is_some() && named != catalog {
+        return Err(Failure::usage("the name and --catalog name different catalogs"));
+    }
     let name = icehaul_jobs::TableName::parse(name).map_err(|e| Failure::usage(e.message()))?;
-    Ok(format!("/tables/{}/{}", name.namespace(), name.table()))
+    Ok((named.or(catalog), format!("/tables/{}/{}", name.namespace(), name.table())))
 }

@@ -19,13 +19,14 @@ const DRAWN: usize = 40;
 /// The whole page.
 pub(crate) fn batch_page(report: &BatchReport, asked: Option<&Asked>, records: &[Record]) -> String {
     let (class, badge) = match report.verdict {
+        Verdict::Mismatch => ("mismatch", "✘ TABLES DIFFER, NOT ALL WERE MIGRATED"),
+        _ if report.failed + report.cancelled > 0 => ("mismatch", "✘ NOT ALL TABLES WERE MIGRATED"),
         Verdict::Match => ("match", "✔ ALL TABLES MATCH"),
-        Verdict::Mismatch => ("mismatch", "✘ NOT ALL TABLES WERE MIGRATED"),
         Verdict::NotCompared => ("open", "○ COPIED, NOT ALL COMPARED"),
     };
     let rows = report.tables.iter().map(|line| {
         let holds = line.status == "succeeded";
-        let link = format!("<a href=\"{}?format=html\">report</a>", escaped(&line.report));
+        let link = line.report.as_deref().map(|path| format!("<a href=\"{}?format=html\">report</a>", escaped(path)));
         let cells = vec![
             Cell::text(&line.source),
             Cell::text(&line.destination),
@@ -40,7 +41,7 @@ pub(crate) fn batch_page(report: &BatchReport, asked: Option<&Asked>, records: &
             Cell(line.seconds.map_or_else(|| "—".to_owned(), |s| s.to_string()), "n"),
             Cell(line.attempts.to_string(), "n"),
             Cell::text(line.error.as_deref().unwrap_or_default()),
-            Cell(link, ""),
+            Cell(link.unwrap_or_default(), ""),
         ];
         (holds, cells)
     });

@@ -18,7 +18,7 @@ pub struct BatchReport {
     pub kind: String,
     /// `success`, or `failed` if a table was not migrated.
     pub status: String,
-    /// `match` if every table was migrated and compared.
+    /// `match` if every table was migrated and compared, `mismatch` if one differed.
     pub verdict: Verdict,
     /// The same in a sentence.
     pub summary: String,
@@ -75,8 +75,8 @@ pub struct BatchLine {
     pub error_code: Option<String>,
     /// Why it failed: the sentence.
     pub error: Option<String>,
-    /// Its own report.
-    pub report: String,
+    /// Its own report; null if there is none, as when it failed before anything was compared.
+    pub report: Option<String>,
 }
 
 impl BatchReport {
@@ -102,7 +102,7 @@ impl BatchReport {
                 line.fingerprint.clone().unwrap_or_default(),
                 line.error_code.clone().unwrap_or_default(),
                 line.error.clone().unwrap_or_default(),
-                line.report.clone(),
+                line.report.clone().unwrap_or_default(),
             ];
             let cells: Vec<String> = cells.iter().map(|cell| quoted(cell)).collect();
             text.push_str(&cells.join(","));

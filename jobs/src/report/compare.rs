@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 
 use icehaul_lake::measure::{ColumnFigures, Measured, SampledRow};
 
-use super::{FiguresCompared, Fingerprints, RowCompared, SampleCompared};
+use super::{FiguresCompared, Fingerprints, RowCompared, SampleCompared, counted};
 
 /// How the sampled rows are drawn.
 const METHOD: &str = "the rows with the smallest SHA-256, on either side: drawn from all rows without favour, and the same \
@@ -75,7 +75,7 @@ impl Comparison {
     pub fn differences(&self) -> Vec<String> {
         let mut all = Vec::new();
         if self.rows.0 != self.rows.1 {
-            all.push(format!("{} rows in the source, {} in the destination", self.rows.0, self.rows.1));
+            all.push(format!("{} in the source, {} in the destination", counted(self.rows.0, "row"), self.rows.1));
         }
         if !self.checksum_matches() {
             all.push("the fingerprints differ".to_owned());
@@ -93,9 +93,9 @@ impl Comparison {
 fn parted(source: &ColumnFigures, destination: &ColumnFigures) -> String {
     let number = |n: u64| Some(n.to_string());
     let figures = [
-        ("values", number(source.values), number(destination.values)),
-        ("nulls", number(source.nulls), number(destination.nulls)),
-        ("NaNs", source.nans.and_then(number), destination.nans.and_then(number)),
+        ("numbers of values", number(source.values), number(destination.values)),
+        ("numbers of nulls", number(source.nulls), number(destination.nulls)),
+        ("numbers of NaNs", source.nans.and_then(number), destination.nans.and_then(number)),
         ("least value", source.min.clone(), destination.min.clone()),
         ("greatest value", source.max.clone(), destination.max.clone()),
         ("sum", source.sum.clone(), destination.sum.clone()),

@@ -28,6 +28,11 @@ pub use pairs::{RowPair, RowsDiffering};
 pub use schema::{ColumnCompared, SchemaCompared, TextsCompared, compare_schemas};
 pub use store::{AnyReport, Store, StoredReport};
 
+/// A number with what it counts: `1 row`, `2 rows`.
+pub(crate) fn counted(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 /// The version of the report's form.
 pub const VERSION: u32 = 1;
 

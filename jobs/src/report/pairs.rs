@@ -3,6 +3,9 @@ use icehaul_lake::measure::{Differences, DifferingRow, PartitionsDiffering};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// So many values of a row are told in a sentence.
+const TOLD: usize = 8;
+
 /// The rows that differ.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct RowsDiffering {
@@ -14,7 +17,8 @@ pub struct RowsDiffering {
     pub differing_buckets: u64,
     /// In how many of these the rows were compared one by one.
     pub examined_buckets: u64,
-    /// How many different rows differ in the examined buckets.
+    /// How many different rows are not equally often on both sides, in the examined buckets: a row that was changed is two of
+    /// them, as it was and as it is.
     pub differing_rows: u64,
     /// Whether all differing rows are shown below.
     pub complete: bool,
@@ -76,7 +80,9 @@ impl RowsDiffering {
             let row = row.as_ref()?;
             let values =
                 row.values.iter().map(|value| value.as_deref().map_or("null".to_owned(), |text| format!("`{text}`")));
-            let values = values.take(8).collect::<Vec<_>>().join(", ");
+            let more = row.values.len().saturating_sub(TOLD);
+            let more = (more > 0).then(|| format!("… and {more} more"));
+            let values = values.take(TOLD).chain(more).collect::<Vec<_>>().join(", ");
             let (here, there) = (row.source_count, row.destination_count);
             Some(format!("({values}), which the {name} has ({here} in the source, {there} in the destination)"))
         };

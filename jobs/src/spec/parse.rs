@@ -67,10 +67,12 @@ pub fn read_request<T: DeserializeOwned + JsonSchema>(
         wrong = check(&request);
         return if wrong.is_empty() { Ok(request) } else { Err(Error::fields(wrong)) };
     }
-    // What the schema has refused is left out, so that the other fields are checked too and all faults told at once.
+    // What the schema has refused is left out, so that the other fields are checked too and all faults told at once; but not
+    // that a field is missing, as the one left out may have stood in its place.
     if let Ok(rest) = serde_json::from_value(without(value, &schema, &wrong)) {
         let known: HashSet<String> = wrong.iter().map(|fault| top(&fault.field).to_owned()).collect();
-        wrong.extend(check(&rest).into_iter().filter(|fault| !known.contains(top(&fault.field))));
+        let new = |fault: &FieldError| fault.code != Code::MissingField && !known.contains(top(&fault.field));
+        wrong.extend(check(&rest).into_iter().filter(new));
     }
     Err(Error::fields(wrong))
 }

@@ -107,7 +107,7 @@ async fn a_connection_that_ends_amid_the_rows_is_no_end_of_the_rows() {
             end => break end,
         }
     };
-    let error = end.expect("an end that is told").err().expect("an error");
+    let error = end.expect("an end that is told").expect_err("an error");
     assert_eq!(error.code(), Code::SourceInterrupted, "{error}");
     // Cut on the way.
     let proxy = Proxy::before(format!("127.0.0.1:{}", db.port)).await;
@@ -127,6 +127,6 @@ async fn a_connection_that_ends_amid_the_rows_is_no_end_of_the_rows() {
             }
         }
     });
-    let error = end.await.expect("in time").expect("an end that is told").err().expect("an error");
+    let error = end.await.expect("in time").expect("an end that is told").expect_err("an error");
     assert_eq!(error.code(), Code::SourceInterrupted, "{error}");
 }

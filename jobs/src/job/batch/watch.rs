@@ -57,7 +57,7 @@ pub(super) async fn run(request: &MigrateBatch, ctx: &Ctx) -> Result<Value> {
         let pause = (idle / 4).clamp(LOOKS.0, LOOKS.1);
         return Err(Error::new(Code::WaitingForTables, message).with_retry(Retry::Snooze(pause)));
     }
-    let report = report(request, ctx, &plan);
+    let report = report(request, ctx, &plan).await?;
     Store(lake).keep_batch(&report).await?;
     failpoint::hit("batch.reported").await?;
     if report.failed + report.cancelled > 0 {
@@ -219,25 +219,29 @@ async fn rate(lake: &Lake, copy: &str) -> Result<Option<f64>> {
     Ok((bytes > 0 && seconds > 0.0).then(|| bytes as f64 / seconds))
 }
 
-fn report(request: &MigrateBatch, ctx: &Ctx, plan: &Plan) -> BatchReport {
+async fn report(request: &MigrateBatch, ctx: &Ctx, plan: &Plan) -> Result<BatchReport> {
     let name = ctx.lakes.default_name();
-    let tables: Vec<BatchLine> = plan.tables.iter().map(|line| told(line, name)).collect();
+    let mut tables = Vec::new();
+    for line in &plan.tables {
+        let store = Store(ctx.lake(line.dest.catalog.as_deref())?);
+        tables.push(told(line, name, store.has(&line.job.to_string()).await?));
+    }
     let count = |status: &str| tables.iter().filter(|line| line.status == status).count() as u64;
     let (succeeded, failed, cancelled) = (count("succeeded"), count("failed"), count("cancelled"));
     let now = Utc::now();
     let rows = tables.iter().filter_map(|line| line.rows).sum();
     let all = tables.len();
-    let compared = tables.iter().all(|line| line.verdict == Some(Verdict::Match));
-    let verdict = match failed + cancelled {
-        0 if compared => Verdict::Match,
-        0 => Verdict::NotCompared,
-        _ => Verdict::Mismatch,
+    let have = |verdict| move |line: &BatchLine| line.verdict == Some(verdict);
+    let verdict = match () {
+        () if tables.iter().any(have(Verdict::Mismatch)) => Verdict::Mismatch,
+        () if failed + cancelled == 0 && tables.iter().all(have(Verdict::Match)) => Verdict::Match,
+        () => Verdict::NotCompared,
     };
     let summary = match failed + cancelled {
         0 => format!("all {all} tables were migrated ({rows} rows)"),
         _ => format!("{succeeded} of {all} tables were migrated, {failed} failed, {cancelled} were cancelled"),
     };
-    BatchReport {
+    Ok(BatchReport {
         report_version: crate::report::VERSION,
         migration_id: ctx.job.to_string(),
         kind: "migrate.batch".to_owned(),
@@ -256,10 +260,10 @@ fn report(request: &MigrateBatch, ctx: &Ctx, plan: &Plan) -> BatchReport {
         bytes: tables.iter().filter_map(|line| line.bytes).sum(),
         tables,
         request: serde_json::to_value(request).unwrap_or_default(),
-    }
+    })
 }
 
-fn told(line: &Line, default: &str) -> BatchLine {
+fn told(line: &Line, default: &str, has_report: bool) -> BatchLine {
     let ended = line.ended.as_ref();
     let result = |key: &str| ended.map(|ended| ended.result[key].clone()).unwrap_or_default();
     let error = ended.and_then(|ended| ended.error.as_ref());
@@ -268,7 +272,10 @@ fn told(line: &Line, default: &str) -> BatchLine {
         destination: line.dest.whole(default),
         job_id: line.job,
         status: ended.map_or("", |ended| ended.status.as_str()).to_owned(),
-        verdict: serde_json::from_value(result("verdict")).ok(),
+        verdict: match error.map(|error| error.code) {
+            Some(Code::VerificationFailed) => Some(Verdict::Mismatch),
+            _ => serde_json::from_value(result("verdict")).ok(),
+        },
         rows: result("rows_migrated").as_u64(),
         bytes: result("bytes_written").as_u64(),
         seconds: result("duration_seconds").as_f64(),
@@ -276,6 +283,6 @@ fn told(line: &Line, default: &str) -> BatchLine {
         fingerprint: result("source_checksum").as_str().map(str::to_owned),
         error_code: error.map(|error| error.code.as_str().to_owned()),
         error: error.map(|error| error.message.clone()),
-        report: format!("/api/v1/migrations/{}/report", line.job),
+        report: has_report.then(|| format!("/api/v1/migrations/{}/report", line.job)),
     }
 }

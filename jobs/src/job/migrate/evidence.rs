@@ -11,7 +11,7 @@ use crate::{
     job::{lanes::Written, rounded, state_of},
     report::{
         Comparison, FilesCompared, Phase, Report, RowChanges, RowsCompared, RowsDiffering, SchemaCompared, TableState,
-        TextsCompared, Transfer, Verdict, compare_schemas, limits,
+        TextsCompared, Transfer, Verdict, compare_schemas, counted, limits,
     },
     spec::Task,
 };
@@ -103,7 +103,7 @@ impl Evidence {
                 report.rows = RowsCompared { source: read, destination: Some(written) };
                 report.row_count_match = Some(read == written);
                 if read != written {
-                    report.found.push(format!("{read} rows in the source, {written} in the files"));
+                    report.found.push(format!("{} in the source, {written} in the files", counted(read, "row")));
                 }
             }
             Proof::Measures(comparison) => {
@@ -187,28 +187,27 @@ impl Evidence {
     /// The report as it will be if the commit succeeds.
     pub fn report(&self) -> Report {
         let report = &self.report;
-        let rows = report.rows.source;
+        let rows = counted(report.rows.source, "row");
+        let were = if report.rows.source == 1 { "was" } else { "were" };
         let files = report.files.as_ref().map_or(0, |files| files.files);
+        let files = format!("{} with {rows}", counted(files, "file"));
+        let columns = counted(report.columns.len() as u64, "column");
+        let equal = format!("row counts, fingerprints and the figures of {columns} are equal");
         let changes = report.transfer.as_ref().and_then(|transfer| transfer.changes.as_ref());
         let summary = match (report.verdict, changes) {
-            (Verdict::Match, _) if report.files.is_some() => format!(
-                "{files} files with {rows} rows were copied as they are; each copy was read back and has the SHA-256 of what \
-                 was read"
-            ),
-            _ if report.files.is_some() => {
-                format!("{files} files with {rows} rows were copied and not read back (`validate` was false)")
+            (Verdict::Match, _) if report.files.is_some() => {
+                format!("{files} were copied as they are; each copy was read back and has the SHA-256 of what was read")
             }
+            _ if report.files.is_some() => format!("{files} were copied and not read back (`validate` was false)"),
             (Verdict::Match, Some(RowChanges { deleted, replaced, added, .. })) => format!(
-                "{deleted} rows were deleted, {replaced} replaced and {added} added; the destination then holds exactly the {rows} \
-                 rows of the source: row counts, fingerprints and the figures of all {} columns are equal",
-                report.columns.len()
+                "{} deleted, {replaced} replaced and {added} added; the destination then holds exactly the {rows} of the \
+                 source: {equal}",
+                counted(*deleted, "row")
             ),
-            (Verdict::Match, None) => format!(
-                "{rows} rows were copied; the files that were published hold exactly what was read: row counts, \
-                 fingerprints and the figures of all {} columns are equal",
-                report.columns.len()
-            ),
-            _ => format!("{rows} rows were copied and counted; their values were not compared (`validate` was false)"),
+            (Verdict::Match, None) => {
+                format!("{rows} {were} copied; the files that were published hold exactly what was read: {equal}")
+            }
+            _ => format!("{rows} {were} copied and counted; the values were not compared (`validate` was false)"),
         };
         Report { summary, ..report.clone() }
     }

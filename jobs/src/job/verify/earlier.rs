@@ -3,6 +3,7 @@ use super::VerifyTables;
 use crate::{
     Code, Ctx, Error, Result,
     report::{AnyReport, Report, Store, TableState},
+    spec::Task,
 };
 
 /// A report whose tables can be compared again.
@@ -13,18 +14,30 @@ impl Earlier {
     pub async fn find(ctx: &Ctx, id: &str) -> Result<Self> {
         let why = match Store::find(&ctx.lakes, id).await?.report {
             AnyReport::One(report) if report.verify_again.is_some() => return Ok(Self(report)),
-            AnyReport::One(_) => "is of rows that cannot be read again apart from others, or by a transformation",
-            AnyReport::Batch(_) => "is one over many tables: check those of the tables, which it names",
+            AnyReport::One(report) if report.source.uuid.is_none() => {
+                "the rows were those of a database query, which has no snapshots"
+            }
+            AnyReport::One(report) if report.transfer.as_ref().is_some_and(|made| made.transform.is_some()) => {
+                "the rows were transformed on their way, so the two tables are not meant to be equal"
+            }
+            AnyReport::One(_) => "the rows were added to others in the destination, and cannot be told apart from them",
+            AnyReport::Batch(_) => "it is one over many tables; check the reports of the tables, which it names",
         };
-        Err(Error::field("report", Code::UnsupportedFeature, format!("the report {id} {why}")))
+        let detail = format!("the comparison of report {id} cannot be repeated: {why}");
+        Err(Error::field("report", Code::UnsupportedFeature, detail))
     }
 
     pub fn id(&self) -> &str {
         &self.0.migration_id
     }
 
-    /// The comparison that it asks for.
+    /// The comparison that it asks for: of the columns that it compared, if it was not of all of them.
     pub fn request(&self, asked: &VerifyTables) -> VerifyTables {
+        let was = serde_json::from_value::<VerifyTables>(self.0.request.clone()).ok();
+        let was =
+            was.filter(|_| self.0.kind == VerifyTables::KIND && asked.columns.is_empty() && !asked.source_columns);
+        let (columns, source_columns) =
+            was.map_or_else(|| (asked.columns.clone(), asked.source_columns), |was| (was.columns, was.source_columns));
         let name = |table: &TableState| Some(format!("{}.{}", table.catalog, table.table));
         let (here, there) = (&self.0.source, &self.0.destination);
         VerifyTables {
@@ -32,6 +45,8 @@ impl Earlier {
             destination: name(there),
             source_snapshot: here.snapshot_id.clone(),
             destination_snapshot: there.snapshot_id.clone(),
+            columns,
+            source_columns,
             ..asked.clone()
         }
     }

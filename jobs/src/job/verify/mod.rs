@@ -1,4 +1,5 @@
 //! Two tables, or the rows of a database and a table, compared where they are.
+mod choice;
 mod database;
 mod earlier;
 mod request;
@@ -15,7 +16,7 @@ use crate::{
     Code, Ctx, Error, FieldError, Result, Secret,
     report::{
         ColumnCompared, Comparison, Report, RowsCompared, RowsDiffering, SchemaCompared, Store, TextsCompared, Verdict,
-        compare_schemas,
+        compare_schemas, counted,
     },
     source::{Names, Source},
     spec::{JobOptions, Task},
@@ -101,7 +102,7 @@ impl VerifyTables {
             report.rows = RowsCompared { source: counts.0, destination: Some(counts.1) };
             report.row_count_match = Some(counts.0 == counts.1);
             if counts.0 != counts.1 {
-                found.push(format!("{} rows in the source, {} in the destination", counts.0, counts.1));
+                found.push(format!("{} in the source, {} in the destination", counted(counts.0, "row"), counts.1));
             }
         }
         if self.level == Level::Checksum {
@@ -129,12 +130,17 @@ impl VerifyTables {
         let mut report = Report::begin(ctx, ctx.job.to_string(), Self::KIND, self);
         (report.source, report.destination) = (source.state().await?, destination.state().await?);
         let mut there = destination.columns(&[])?;
-        let here = source.columns(&there)?;
+        let mut here = source.columns(&there)?;
         if let Side::Database(database) = source {
             let added: Vec<_> =
                 database.lineage().filter(|name| here.iter().all(|column| column.name != *name)).collect();
             there.retain(|column| !added.contains(&column.name.as_str()));
             report.not_checked.push(format!("The columns that a load adds to the rows: {}.", added.join(", ")));
+            report.not_checked.push("Whether columns may be null: a query does not tell.".to_owned());
+        }
+        let left_out = self.choose(source, destination, &mut here, &mut there)?;
+        if !left_out.is_empty() {
+            report.not_checked.push(format!("Columns that were not asked for: {}.", left_out.join(", ")));
         }
         report.schema = SchemaCompared {
             columns: compare_schemas(&here, &there),
@@ -192,7 +198,7 @@ impl VerifyTables {
         };
         if found.is_empty() {
             report.verdict = Verdict::Match;
-            report.summary = format!("{compared} are equal ({} rows)", report.rows.source);
+            report.summary = format!("{compared} are equal ({})", counted(report.rows.source, "row"));
             if self.level == Level::Schema {
                 report.summary = format!("{compared} are equal");
             }
@@ -210,7 +216,7 @@ impl VerifyTables {
         }
         report.finished_at = Utc::now();
         report.duration_seconds = seconds(report.finished_at - report.started_at);
-        report.verify_again = self.source.is_some().then(|| report.command());
+        report.verify_again = self.source.is_some().then(|| report.command() + &self.chosen());
         report.attempts.attempt = ctx.attempt;
     }
 }

@@ -48,11 +48,19 @@ pub struct VerifyTables {
     /// How much is compared.
     #[serde(default)]
     pub level: Level,
-    /// Columns that tell rows apart: rows of one key are shown beside each other. Separated rows are matched by their values
-    /// without it.
+    /// Only these columns are compared; without it all of them are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
+    /// Only the columns are compared that the newest load of either table took from its source: not those that Icehaul adds,
+    /// such as when a row was loaded.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub source_columns: bool,
+    /// Columns that tell rows apart: rows of one key are shown beside each other. Without it a differing row is shown beside the
+    /// one with the most equal values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub key: Vec<String>,
-    /// So many rows are shown in the report, drawn by their digests; 5 if not given, none with 0. As many differing ones.
+    /// So many rows are shown in the report, drawn by their digests; 5 if not given. As many differing ones, but at least 10;
+    /// with 0 no row is shown at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub sample_rows: Option<u32>,
@@ -144,6 +152,15 @@ impl VerifyTables {
         if self.source.is_some() && self.source == self.destination && self.source_snapshot == self.destination_snapshot
         {
             fault("destination", Code::SameTable, "is the source itself: name another table or snapshot".into());
+        }
+        if self.source_columns && !self.columns.is_empty() {
+            fault("source_columns", Code::ConflictingFields, "goes without `columns`: each names the columns".into());
+        }
+        for (field, names) in [("columns", &self.columns), ("key", &self.key)] {
+            if let Some(n) = (1..names.len()).find(|n| names[..*n].contains(&names[*n])) {
+                let detail = format!("`{}` is named twice", names[n]);
+                fault(&format!("{field}.{n}"), Code::DuplicateField, detail);
+            }
         }
         if self.sample_rows.is_some_and(|rows| rows > MOST_SAMPLED) {
             fault("sample_rows", Code::InvalidField, format!("at most {MOST_SAMPLED} rows are shown"));

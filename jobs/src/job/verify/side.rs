@@ -54,6 +54,16 @@ impl Side {
         }
     }
 
+    /// The columns that the newest load has noted as those of its source; for a database all that it has.
+    pub fn source_columns(&self) -> Option<Vec<String>> {
+        match self {
+            Self::Table { table, at, .. } => crate::job::source_columns(table, *at),
+            Self::Database(database) => {
+                Some(database.schema().fields().iter().map(|field| field.name().clone()).collect())
+            }
+        }
+    }
+
     pub fn partitioning(&self) -> Option<String> {
         match self {
             Self::Table { table, .. } => table.partitioning(),
