@@ -183,10 +183,10 @@ fn check(request: &Request, media: &str, also: &[&str], takes_query: bool) -> cr
     Ok(())
 }
 
-/// Whether the caller names HTML, as browsers do, rather than JSON.
-pub(crate) fn prefers_html(headers: &HeaderMap) -> bool {
-    let (html, json) = (weight(headers, "text/html"), weight(headers, "application/json"));
-    html.is_some_and(|(rank, weight)| {
+/// Whether the caller names this media type, as browsers do HTML, rather than JSON.
+pub(crate) fn prefers(headers: &HeaderMap, media: &str) -> bool {
+    let (named, json) = (weight(headers, media), weight(headers, "application/json"));
+    named.is_some_and(|(rank, weight)| {
         rank > 1 && weight > 0.0 && json.is_none_or(|(known, other)| (rank, weight) > (known, other))
     })
 }
@@ -253,7 +253,7 @@ mod tests {
             ("text/html;q=0", false),
         ] {
             let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_str(accept).expect("value"))]);
-            assert_eq!(prefers_html(&headers), html, "{accept}");
+            assert_eq!(prefers(&headers, "text/html"), html, "{accept}");
         }
     }
 }

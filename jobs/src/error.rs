@@ -180,6 +180,7 @@ codes! {
     StorageUnavailable     "storage_unavailable"      503 Retry::Backoff, "The warehouse cannot be read or written";
     StorageFull            "storage_full"             507 Retry::Backoff, "The warehouse is full";
     SourceFileMissing      "source_file_missing"      500 Retry::Never,   "A file that the table names is missing";
+    SourceFileDamaged      "source_file_damaged"      500 Retry::Never,   "A file of the table cannot be decoded";
     InvalidQuery           "invalid_query"            422 Retry::Never,   "The SQL is wrong";
     ReportNotFound         "report_not_found"         404 Retry::Never,   "There is no report of this migration";
     SourceRewritten        "source_rewritten"         409 Retry::Never,   "Rows of the source were deleted or replaced since the last migration";

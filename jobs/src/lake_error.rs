@@ -23,6 +23,7 @@ impl From<icehaul_lake::Error> for Error {
             Kind::StorageUnavailable => Code::StorageUnavailable,
             Kind::StorageFull => Code::StorageFull,
             Kind::FileMissing => Code::SourceFileMissing,
+            Kind::FileDamaged => Code::SourceFileDamaged,
             Kind::FileAltered => Code::VerificationFailed,
             Kind::BucketNotFound | Kind::ObjectNotFound => Code::S3NotFound,
             Kind::ObjectForbidden => Code::S3Forbidden,

@@ -41,6 +41,8 @@ pub enum Kind {
     StorageFull,
     /// A file that the table's metadata names is not there.
     FileMissing,
+    /// A file that the table's metadata names cannot be decoded.
+    FileDamaged,
     /// A file that was just written holds other columns than were written.
     FileAltered,
     /// The object store has no such bucket.

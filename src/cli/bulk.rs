@@ -79,7 +79,11 @@ fn plan(result: &Value) {
     let list = result["tables"].as_array().cloned().unwrap_or_default();
     let row = |table: &Value| {
         let rows = if table["rows_exact"] == false { "at most " } else { "" };
-        let there = if table["destination_exists"] == true { "exists" } else { "new" };
+        let there = match (table["problem"].is_null(), table["destination_exists"] == true) {
+            (true, true) => "exists",
+            (true, false) => "new",
+            (false, _) => "exists: would fail",
+        };
         let text = |key: &str| print::cell(&table[key]);
         vec![
             text("source"),

@@ -252,7 +252,7 @@ fn proven(result: &Value) {
     let text = |key: &str| print::cell(&result[key]);
     match result["source"].is_null() {
         true => print::line(text("summary")),
-        false => print::line(format_args!("{} → {}: {}", text("source"), text("destination"), text("summary"))),
+        false => print::line(format_args!("{}: {}", sides(result), text("summary"))),
     }
     for (name, key) in [("snapshot", "destination_snapshot"), ("fingerprint", "source_checksum"), ("report", "report")]
     {
@@ -260,6 +260,17 @@ fn proven(result: &Value) {
             print::line(format_args!("  {name} {}", text(key)));
         }
     }
+}
+
+/// Both tables, with their catalogs if these are not the same.
+fn sides(result: &Value) -> String {
+    let (here, there) = (&result["source_catalog"], &result["dest_catalog"]);
+    let side = |table: &str, catalog: &Value| match catalog.as_str() {
+        // What is read of a database is said whole.
+        Some(name) if here != there && !name.contains(':') => format!("{name}.{}", print::cell(&result[table])),
+        _ => print::cell(&result[table]),
+    };
+    format!("{} → {}", side("source", here), side("destination", there))
 }
 
 #[cfg(test)]

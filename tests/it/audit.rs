@@ -114,6 +114,12 @@ async fn every_move_leaves_one_record() {
         cursor = format!("&cursor={next}");
     }
     assert_eq!(paged, all);
+    let listed = std::process::Command::new(binary())
+        .args(["audit", "list", "--action", "commit", "--table", "raw.things", "--url", &icehaul.url])
+        .output()
+        .expect("icehaul runs");
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    assert!(listed.starts_with("SEQ ") && listed.lines().count() == 2 && listed.contains(id), "{listed}");
     for wrong in ["action=delete", "job=x", "since=yesterday", "cursor=x", "limit=0"] {
         let (status, problem) = icehaul.get(&format!("/audit?{wrong}")).await;
         assert_eq!(status, 400, "{wrong}: {problem}");

@@ -161,7 +161,12 @@ fn log_end(
     told: Option<&(Finished, Outcome)>,
 ) {
     let code = result.as_ref().err().map(|e| e.code().as_str());
-    let error = result.as_ref().err().map(ToString::to_string);
+    // The sentence of a failed comparison quotes rows, which are for those who may see the job.
+    let told_here = |error: &Error| match error.code() {
+        Code::VerificationFailed => "what was compared differs: the job and its report say how".to_owned(),
+        _ => error.to_string(),
+    };
+    let error = result.as_ref().err().map(told_here);
     let cause = result.as_ref().err().and_then(std::error::Error::source).map(ToString::to_string);
     match told {
         Some((Finished::Recorded, Outcome::Succeeded(_))) => {

@@ -14,7 +14,7 @@ pub(crate) fn page(report: &Report, asked: Option<&Asked>, records: &[Record]) -
         Verdict::Mismatch => ("mismatch", "✘ MISMATCH"),
         Verdict::NotCompared => ("open", "○ COPIED, NOT COMPARED"),
     };
-    let title = format!("{} → {}", report.source.table, report.destination.table);
+    let title = format!("{} → {}", report.source.whole(), report.destination.whole());
     let what = if report.transfer.is_some() { "Migration" } else { "Verification" };
     let body: String = [
         sections::checks(report),

@@ -19,7 +19,7 @@ use super::jobs::{DEFAULT_LIMIT, link};
 use crate::{
     AppState, Result,
     extract::{MigrationPath, Params},
-    operation::prefers_html,
+    operation::prefers,
     problem::parameter,
     report,
 };
@@ -69,8 +69,8 @@ impl From<AnyReport> for Migration {
         match report {
             AnyReport::One(report) => Self {
                 report: address(&report.migration_id),
-                source: format!("{}.{}", report.source.catalog, report.source.table),
-                destination: format!("{}.{}", report.destination.catalog, report.destination.table),
+                source: report.source.whole(),
+                destination: report.destination.whole(),
                 rows: report.rows.source,
                 migration_id: report.migration_id,
                 kind: report.kind,
@@ -207,7 +207,11 @@ pub(crate) async fn report(
     };
     let records = trail(&state, &id).await;
     let asked = Asked::of(&records);
-    let form = which.format.unwrap_or(if prefers_html(&headers) { Form::Html } else { Form::Json });
+    let form = which.format.unwrap_or_else(|| match (prefers(&headers, "text/html"), prefers(&headers, "text/csv")) {
+        (true, _) => Form::Html,
+        (_, true) => Form::Csv,
+        _ => Form::Json,
+    });
     Ok(match form {
         Form::Json => {
             // What lies there is passed on whole, also if another release has written it.

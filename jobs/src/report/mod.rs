@@ -159,6 +159,17 @@ pub struct TableState {
     pub bytes: u64,
 }
 
+impl TableState {
+    /// The whole name, with the catalog's; of a database what was read of it.
+    #[must_use]
+    pub fn whole(&self) -> String {
+        match self.format_version {
+            None if self.location.is_none() => self.table.clone(),
+            _ => format!("{}.{}", self.catalog, self.table),
+        }
+    }
+}
+
 /// How rows came into the destination.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Transfer {

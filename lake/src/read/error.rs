@@ -44,7 +44,7 @@ pub async fn reading(table: &TableName, io: &FileIO, paths: &[String], cause: ic
     } else if reason.contains("(os error ") {
         (Kind::StorageUnavailable, "could not be read")
     } else {
-        (Kind::Internal, "has a file that cannot be read")
+        (Kind::FileDamaged, "has a file that is damaged")
     };
     let place = paths.first().map(|path| format!(" (`{path}`)")).unwrap_or_default();
     Error::new(kind, format!("table {table} {what}{place}: {reason}")).caused_by(cause)

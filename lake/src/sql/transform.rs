@@ -46,10 +46,16 @@ pub async fn transform(table: Table, at: At, since: Option<i64>, sql: &str) -> R
             let plan = context.execute_logical_plan(plan).await?.create_physical_plan().await?;
             execute_stream(plan, context.task_ctx())
         };
-        let stream = run.await.map_err(error::ours)?;
-        Ok(Batches { schema: stream.schema(), stream: stream.map(|batch| batch.map_err(error::ours)).boxed() })
+        let stream = run.await.map_err(told)?;
+        Ok(Batches { schema: stream.schema(), stream: stream.map(|batch| batch.map_err(told)).boxed() })
     })
     .await
+}
+
+/// A failure, without the name that only the statement has for the table.
+fn told(error: DataFusionError) -> Error {
+    let error = error::ours(error);
+    Error::new(error.kind(), error.message().replace("rows.source.", "")).caused_by(error)
 }
 
 fn reference() -> TableReference {

@@ -84,6 +84,23 @@ async fn failures_stay_on_their_own_and_are_tried_again() {
     assert_eq!((&report["succeeded"], &report["failed"]), (&json!(2), &json!(1)));
     let failed = &report["tables"][1];
     assert_eq!((&failed["status"], &failed["error_code"]), (&json!("failed"), &json!("table_exists")), "{report:#}");
+    // Nothing has differed; the table that failed has no report, and none is named.
+    assert_eq!(
+        (&report["verdict"], &failed["verdict"], &failed["report"]),
+        (&json!("not_compared"), &Value::Null, &Value::Null)
+    );
+    assert_eq!(stand.report(&report["tables"][0]["job_id"]).await["verdict"], "match");
+    let ask = |accept: &'static str| {
+        let url = format!("{}/api/v1/migrations/{}/report", stand.icehaul.url, job["job_id"].as_str().expect("an id"));
+        let request = reqwest::Client::new().get(url).header("accept", accept);
+        async { request.send().await.expect("an answer").text().await.expect("text") }
+    };
+    let (page, csv) = (ask("text/html").await, ask("text/csv").await);
+    assert!(page.contains("✘ NOT ALL TABLES WERE MIGRATED"), "{page}");
+    assert!(
+        csv.lines().nth(2).is_some_and(|line| line.starts_with("default.raw.items,") && line.ends_with(',')),
+        "{csv}"
+    );
     assert_eq!(stand.icehaul.rows("select count(*) from kept.orders").await, [json!([300])]);
     // What was in the way goes, and what failed is tried again; what was done is not.
     let before = stand.icehaul.get("/tables/kept/orders/metadata").await.1["current_snapshot"].clone();
@@ -123,6 +140,7 @@ async fn what_is_not_meant_is_refused() {
         }
     };
     assert_eq!(refused(json!({})).await, "missing_field");
+    assert_eq!(refused(json!({"tables": "*", "dest_namespace": "{nmespace}"})).await, "invalid_field");
     assert_eq!(refused(json!({"tables": "("})).await, "invalid_field");
     assert_eq!(refused(json!({"tables": "*", "source_namespace": "raw"})).await, "same_table");
     let one = json!({"tables": ["orders", "items"], "source_namespace": "raw", "dest_namespace": "kept", "dest_table": "all"});
@@ -236,11 +254,12 @@ async fn the_command_line_does_batches_too() {
     // With an earlier migration, the plan has a time too. One of two tables is there already.
     let pairs = ["migrate", "bulk", "raw.orders=far.kept.orders", "raw.notes=far.kept.notes"];
     let (_, plan, _) = run(&[&pairs[..], &["--dry-run"]].concat()).await;
-    assert!(plan.contains("exists") && plan.contains(" s one after the other"), "{plan}");
+    assert!(plan.contains("exists: would fail") && plan.contains(" s one after the other"), "{plan}");
     let (code, told, errors) = run(&pairs).await;
     assert_eq!(code, Some(1), "{told}");
     assert!(told.contains("far.kept.notes   succeeded") && told.contains("far.kept.orders  failed"), "{told}");
-    assert!(errors.contains("batch_incomplete"), "{errors}");
+    assert!(errors.contains("batch_incomplete") && errors.contains("/report\n"), "{errors}");
+    assert!(errors.contains("`icehaul jobs retry "), "{errors}");
     let (code, json, _) = run(&[&pairs[..], &["--mode", "overwrite", "--json"]].concat()).await;
     let job: Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!((code, &job["result"]["succeeded"]), (Some(0), &json!(2)), "{job:#}");

@@ -2,6 +2,7 @@
 //! implementations as judges.
 mod batch;
 mod changed;
+mod choice;
 mod crash;
 mod database;
 mod files;

@@ -113,8 +113,19 @@ async fn rows_are_changed_on_their_way_and_the_change_is_proven() {
     assert_eq!(refused(json!({"where": "id >"})).await, "invalid_query");
     assert_eq!(refused(json!({"computed": {"n": "(select count(*) from raw.orders)"}})).await, "query_not_allowed");
     assert_eq!(refused(json!({"computed": {"n": "row_number() over (order by id)"}})).await, "query_not_allowed");
-    assert_eq!(refused(json!({"computed": {"n": "sum(id)"}})).await, "invalid_query");
+    assert_eq!(refused(json!({"computed": {"n": "sum(id)"}})).await, "query_not_allowed");
     assert_eq!(refused(json!({"select": ["gone"]})).await, "source_column_not_found");
     assert_eq!(refused(json!({"cast": {"text": "INT"}})).await, "invalid_query", "`x` is no number");
     assert_eq!(refused(json!({"selects": []})).await, "unknown_field");
+    // Which expression it is, in the user's own words.
+    for (transform, says) in [
+        (json!({"computed": {"fine": "id + 1", "n": "nmae || 'x'"}}), "transform.computed.n: No field named nmae"),
+        (json!({"where": "price > 1"}), "transform.where: No field named price"),
+        (json!({"computed": {"name": "id"}}), "transform.computed.name: there is another column `name`"),
+    ] {
+        let job =
+            stand.icehaul.run("/migrate", &request("raw.orders", "kept.other", json!({"transform": transform}))).await;
+        let message = job["error"]["message"].as_str().expect("a message");
+        assert!(message.starts_with(says) && !message.contains("rows.source"), "{message}");
+    }
 }

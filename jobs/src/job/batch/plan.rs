@@ -6,7 +6,7 @@ use icehaul_lake::{Lake, Namespace, TableName};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::request::{MOST_TABLES, MigrateBatch, Place, Tables, pattern};
+use super::request::{MOST_TABLES, MigrateBatch, PLACEHOLDERS, Place, Tables, pattern};
 use crate::{Code, Ctx, Error, JobId, Result, audit, queue::JobError};
 
 /// What is to be done, and how far it is.
@@ -85,10 +85,8 @@ impl MigrateBatch {
     fn destination(&self, source: &Place, default: &str) -> Result<Place> {
         let filled = |template: &str| {
             let catalog = source.catalog.as_deref().unwrap_or(default);
-            template
-                .replace("{catalog}", catalog)
-                .replace("{namespace}", &source.namespace)
-                .replace("{table}", &source.table)
+            let parts = PLACEHOLDERS.iter().zip([catalog, &source.namespace, &source.table]);
+            parts.fold(template.to_owned(), |text, (name, part)| text.replace(name, part))
         };
         let namespace = filled(self.dest_namespace.as_deref().unwrap_or("{namespace}"));
         let table = filled(self.dest_table.as_deref().unwrap_or("{table}"));

@@ -186,11 +186,28 @@ impl MigrateBatch {
         {
             fault("tables", Code::InvalidField, detail);
         }
+        for (field, text) in [("dest_namespace", &self.dest_namespace), ("dest_table", &self.dest_table)] {
+            if let Some(unknown) = text.as_deref().and_then(unknown_placeholder) {
+                let known = PLACEHOLDERS.map(|name| format!("`{name}`")).join(", ");
+                fault(field, Code::InvalidField, format!("`{unknown}` stands for nothing: there are {known}"));
+            }
+        }
         if !(1..=MOST_SIDE_BY_SIDE).contains(&self.parallelism) {
             fault("parallelism", Code::InvalidField, format!("must be from 1 to {MOST_SIDE_BY_SIDE}"));
         }
         wrong
     }
+}
+
+/// What stands for a part of the source's name.
+pub(super) const PLACEHOLDERS: [&str; 3] = ["{catalog}", "{namespace}", "{table}"];
+
+/// Something in braces that stands for nothing.
+fn unknown_placeholder(template: &str) -> Option<String> {
+    let rest = PLACEHOLDERS.iter().fold(template.to_owned(), |text, name| text.replace(name, ""));
+    let from = rest.find(['{', '}'])?;
+    let to = rest[from..].find('}').map_or(rest.len(), |end| from + end + 1);
+    Some(rest[from..to].to_owned())
 }
 
 /// The expression that a whole name must match; `*` for any.
@@ -222,6 +239,12 @@ mod tests {
         assert_eq!(faults(serde_json::json!({"tables": "("})), ["tables invalid_field"]);
         let bad = serde_json::json!({"migrations": [{"source": "a", "dest": "b.c"}]});
         assert_eq!(faults(bad), ["migrations.0.source invalid_identifier"]);
+        let rule = |name: &str| faults(serde_json::json!({"tables": "*", "dest_namespace": name}));
+        assert_eq!(rule("{catalog}_{namespace}"), Vec::<String>::new());
+        assert_eq!(
+            (rule("all_{nmespace}"), rule("a}")),
+            (vec!["dest_namespace invalid_field".into()], vec!["dest_namespace invalid_field".into()])
+        );
         let parts = serde_json::json!({"source_namespace": "a", "source_table": "b", "dest": "c.d"});
         assert_eq!(faults(serde_json::json!({"migrations": [parts]})), Vec::<String>::new());
         let half = serde_json::json!({"source_namespace": "a", "dest": "c.d"});

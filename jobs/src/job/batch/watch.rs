@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Children, Code, Ctx, Error, Result, Retry, Status, StopReason,
-    job::migrate::MigrateTable,
+    job::migrate::{MigrateMode, MigrateTable},
     report::{AnyReport, BatchLine, BatchReport, Store, Verdict},
     spec::JobSpec,
 };
@@ -198,6 +198,7 @@ async fn dry_run(request: &MigrateBatch, ctx: &Ctx, plan: &Plan) -> Result<Value
         tables.push(json!({
             "source": line.source.whole(ctx.lakes.default_name()), "destination": line.dest.whole(ctx.lakes.default_name()),
             "files": size.0, "bytes": size.1, "rows": size.2, "rows_exact": size.3, "destination_exists": there,
+            "problem": (there && request.manner.mode == MigrateMode::Create).then_some(Code::TableExists),
         }));
     }
     let first = plan.tables.first().and_then(|line| line.dest.catalog.as_deref());

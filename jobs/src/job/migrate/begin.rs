@@ -118,7 +118,19 @@ impl Migration<'_> {
     async fn transformed(&self, source: &Pinned, transform: &Transform) -> Result<Batches> {
         let names: Vec<_> = source.table.columns_at(source.at)?.into_iter().map(|column| column.name).collect();
         let statement = transform.sql(&names)?;
-        Ok(sql::transform(source.table.clone(), source.at, source.since, &statement).await?)
+        let ask = async |sql: &str| sql::transform(source.table.clone(), source.at, source.since, sql).await;
+        let error = match ask(&statement).await {
+            Ok(rows) => return Ok(rows),
+            Err(error) => Error::from(error),
+        };
+        // Which of the expressions is it?
+        for (field, part) in transform.parts() {
+            if let Err(error) = ask(&part).await {
+                let error = Error::from(error);
+                return Err(Error::field(field, error.code(), error.message()));
+            }
+        }
+        Err(error)
     }
 
     /// The source at one snapshot, whatever happens to it from now on.

@@ -11,8 +11,9 @@ mod transform;
 use serde_json::Value;
 
 pub(super) use request::Manner;
+pub(in crate::job) use request::MigrateMode;
 pub use request::MigrateTable;
-use request::{CopyMode, History, MigrateMode};
+use request::{CopyMode, History};
 
 use crate::{
     Ctx, FieldError, Result,

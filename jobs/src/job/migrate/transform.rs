@@ -1,5 +1,5 @@
 //! Rows that are changed on their way.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use icehaul_lake::sql;
 use schemars::JsonSchema;
@@ -32,27 +32,26 @@ pub struct Transform {
 impl Transform {
     /// Finds what is wrong without any I/O.
     pub(super) fn check(&self) -> Vec<FieldError> {
-        let mut wrong = Vec::new();
-        let mut check = |field: String, sql: String| {
-            if let Err(e) = sql::check_transform(&sql) {
-                let error = Error::from(e);
-                wrong.push(FieldError { field, code: error.code(), detail: error.message().to_owned() });
-            }
+        let refused = |(field, sql): (String, String)| {
+            let error = Error::from(sql::check_transform(&sql).err()?);
+            Some(FieldError { field, code: error.code(), detail: error.message().to_owned() })
         };
-        let one = |item: String| format!("SELECT {item} FROM {}", sql::SOURCE);
-        for (name, text) in &self.computed {
-            check(format!("transform.computed.{name}"), one(format!("({text}\n)")));
-        }
-        for (name, text) in &self.cast {
-            check(
-                format!("transform.cast.{name}"),
-                one(format!("CAST({} AS {text}\n)", Dialect::Postgres.ident(name))),
-            );
-        }
-        if let Some(text) = &self.filter {
-            check("transform.where".to_owned(), format!("{} WHERE ({text}\n)", one("1".to_owned())));
-        }
-        wrong
+        self.parts().filter_map(refused).collect()
+    }
+
+    /// Each expression as a statement of its own, with the field that it is from.
+    pub(super) fn parts(&self) -> impl Iterator<Item = (String, String)> {
+        let one = |item: &str| format!("SELECT {item} FROM {}", sql::SOURCE);
+        let computed = self.computed.iter();
+        let computed =
+            computed.map(move |(name, text)| (format!("transform.computed.{name}"), one(&format!("({text}\n)"))));
+        let cast = self.cast.iter().map(move |(name, text)| {
+            let item = format!("CAST({} AS {text}\n)", Dialect::Postgres.ident(name));
+            (format!("transform.cast.{name}"), one(&item))
+        });
+        let filter = self.filter.iter();
+        let filter = filter.map(move |text| ("transform.where".to_owned(), format!("{} WHERE ({text}\n)", one("1"))));
+        computed.chain(cast).chain(filter)
     }
 
     /// The statement over a table with these columns.
@@ -66,6 +65,7 @@ impl Transform {
             }
         }
         let chosen = if self.select.is_empty() { columns } else { &self.select };
+        self.check_names(chosen)?;
         let column = |name: &String| {
             let value = match self.cast.get(name) {
                 Some(kind) => format!("CAST({} AS {kind}\n)", Dialect::Postgres.ident(name)),
@@ -78,6 +78,25 @@ impl Transform {
         let items: Vec<String> = chosen.iter().map(column).chain(computed).collect();
         let condition = self.filter.as_ref().map(|text| format!(" WHERE ({text}\n)")).unwrap_or_default();
         Ok(format!("SELECT {} FROM {}{condition}", items.join(", "), sql::SOURCE))
+    }
+}
+
+impl Transform {
+    /// Refuses two columns of one name.
+    fn check_names(&self, chosen: &[String]) -> Result<()> {
+        let mut taken = HashSet::new();
+        let named = chosen.iter().map(|name| match self.rename.get(name) {
+            Some(new) => (format!("transform.rename.{name}"), new),
+            None => ("transform.select".to_owned(), name),
+        });
+        let computed = self.computed.keys().map(|name| (format!("transform.computed.{name}"), name));
+        for (field, name) in named.chain(computed) {
+            if !taken.insert(name) {
+                let detail = format!("there is another column `{name}`: give one of them another name");
+                return Err(Error::field(field, Code::DuplicateColumn, detail));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -99,6 +118,13 @@ mod tests {
         assert!(transform.check().is_empty(), "{:?}", transform.check());
         let wrong = Transform { select: vec!["z".into()], ..Transform::default() };
         assert_eq!(wrong.sql(&columns).map_err(|e| e.code()), Err(Code::SourceColumnNotFound));
+        let clash = |text: &str| {
+            let transform: Transform = serde_json::from_str(text).expect("a transform");
+            transform.sql(&columns).expect_err("a clash").field_errors()[0].field.clone()
+        };
+        assert_eq!(clash(r#"{"rename": {"b": "a"}}"#), "transform.rename.b");
+        assert_eq!(clash(r#"{"computed": {"x": "a + 1"}}"#), "transform.computed.x");
+        assert_eq!(clash(r#"{"select": ["a", "a"]}"#), "transform.select");
         let wrong = Transform { filter: Some("a >".into()), ..Transform::default() };
         assert_eq!(wrong.check()[0].field, "transform.where");
     }

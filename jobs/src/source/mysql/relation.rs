@@ -52,7 +52,7 @@ impl Relation {
     /// Looks it up.
     ///
     /// # Errors
-    /// [`Code::SourceTableNotFound`], which it also is if the user may not see it, and the server's.
+    /// [`Code::SourceTableNotFound`], [`Code::PermissionDenied`], and the server's.
     pub(super) async fn find(session: &mut Session, table: &TableRef) -> Result<Self> {
         let name = table.quoted(Dialect::MySql);
         let parameters = [table.schema.clone(), Some(table.table.clone())];
@@ -64,6 +64,8 @@ impl Relation {
             )
             .await?;
         let Some([kind, engine, rows]) = found.into_iter().next().and_then(|row| <[_; 3]>::try_from(row).ok()) else {
+            // What the user may not read is not listed either: asked for, the server says which of both it is.
+            session.rows(&format!("SELECT 1 FROM {name} LIMIT 0"), &[]).await?;
             let why = format!("there is no table {name} that the user can see; give it as `database.table`");
             return Err(Error::new(Code::SourceTableNotFound, why));
         };

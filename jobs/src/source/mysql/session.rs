@@ -29,6 +29,8 @@ const STALL_SECONDS: u64 = 3_600;
 /// How long ending a statement that runs may take, how often it is tried, and how long it waits between.
 const GOODBYE: Duration = Duration::from_secs(5);
 const GOODBYES: u32 = 5;
+/// `ER_NO_SUCH_THREAD`.
+const NO_SUCH_THREAD: u16 = 1094;
 const BETWEEN_GOODBYES: Duration = Duration::from_secs(3);
 /// The most that a packet has beside the values of a row.
 const PACKET_HEAD: usize = 1 << 20;
@@ -352,6 +354,10 @@ impl Drop for Session {
 /// Ends the statement of another connection.
 async fn kill(endpoint: &Endpoint, id: u32) -> Result<()> {
     let mut conn = connect(endpoint, 0).await?;
-    conn.query_drop(format!("KILL QUERY {id}")).await.map_err(fault::failed)?;
+    match conn.query_drop(format!("KILL QUERY {id}")).await {
+        // It has ended with its connection.
+        Err(DriverFailure::Server(error)) if error.code == NO_SUCH_THREAD => {}
+        killed => killed.map_err(fault::failed)?,
+    }
     conn.disconnect().await.map_err(fault::failed)
 }

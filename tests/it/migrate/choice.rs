@@ -1,0 +1,104 @@
+//! Which columns a verification compares.
+use icehaul_tests::icehaul::binary;
+use serde_json::{Value, json};
+
+use super::Stand;
+
+/// Two tables of the same rows, each loaded by itself: only the columns that Icehaul adds differ.
+async fn loaded_twice() -> Stand {
+    let stand = Stand::new().await;
+    let query =
+        "select g::int as id, 'name ' || g as name, (g / 8.0)::numeric(12,3) as price from generate_series(1, 500) g";
+    for table in ["a", "b"] {
+        let mut body = crate::connection(&stand.database);
+        for (name, value) in [("query", query), ("table_name", table), ("namespace", "raw")] {
+            body[name] = value.into();
+        }
+        stand.icehaul.loaded(&body).await;
+    }
+    stand
+}
+
+fn asked(fields: Value) -> Value {
+    let mut body = json!({"source": "raw.a", "destination": "raw.b"});
+    for (name, value) in fields.as_object().expect("fields") {
+        body[name] = value.clone();
+    }
+    body
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_that_are_not_meant_are_left_out() {
+    let stand = loaded_twice().await;
+    let all = stand.icehaul.run("/verify", &asked(json!({}))).await;
+    assert_eq!(all["error"]["code"], "verification_failed", "each load has its own time: {all:#}");
+
+    let result = stand.icehaul.done("/verify", &asked(json!({"source_columns": true}))).await;
+    assert_eq!((&result["verdict"], &result["column_count"]), (&json!("match"), &json!(3)), "{result:#}");
+    let report = stand.report(&result["migration_id"]).await;
+    assert_eq!(report["fingerprints"]["columns"], json!(["id", "name", "price"]));
+    let not_checked = report["not_checked"].to_string();
+    assert!(not_checked.contains("Columns that were not asked for: scraped_at, source_system"), "{not_checked}");
+    let command = report["verify_again"].as_str().expect("a command").to_owned();
+    assert!(command.ends_with(" --source-columns true"), "{command}");
+    // The very command, and the report by its id, compare the same columns.
+    let mut again: Vec<_> = command.split_whitespace().skip(1).collect();
+    again.extend(["--url", &stand.icehaul.url]);
+    let output = tokio::process::Command::new(binary()).args(&again).output().await.expect("icehaul runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let again = stand.icehaul.done("/verify", &json!({"report": result["migration_id"]})).await;
+    assert_eq!((&again["verdict"], &again["column_count"]), (&json!("match"), &json!(3)), "{again:#}");
+
+    let two = stand.icehaul.done("/verify", &asked(json!({"columns": ["price", "id"], "level": "schema"}))).await;
+    assert_eq!(two["column_count"], 2, "{two:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_are_no_columns_are_told_before_anything_is_read() {
+    let stand = loaded_twice().await;
+    for (fields, named) in [
+        (json!({"columns": ["id", "nmae"]}), "columns.1"),
+        (json!({"key": ["idd"]}), "key.0"),
+        (json!({"columns": ["name"], "key": ["id"]}), "key.0"),
+    ] {
+        let job = stand.icehaul.run("/verify", &asked(fields.clone())).await;
+        assert_eq!(job["error"]["code"], "source_column_not_found", "{fields}: {job:#}");
+        let message = job["error"]["message"].as_str().expect("a message");
+        assert!(
+            message.starts_with(&format!("{named}: ")) && message.contains("those of the source are "),
+            "{message}"
+        );
+    }
+    for (fields, named, code) in [
+        (json!({"columns": ["id"], "source_columns": true}), "source_columns", "conflicting_fields"),
+        (json!({"columns": ["id", "id"]}), "columns.1", "duplicate_field"),
+        (json!({"key": ["id", "id"]}), "key.1", "duplicate_field"),
+    ] {
+        let (_, answer) = stand.icehaul.post("/verify", &asked(fields)).await;
+        assert_eq!(
+            (&answer["errors"][0]["field"], &answer["errors"][0]["code"]),
+            (&json!(named), &json!(code)),
+            "{answer:#}"
+        );
+    }
+    // One wrong field is one fault: what it stands for is not said to be missing.
+    for body in [json!({"postgres": {"hots": "x"}, "destination": "raw.a"}), json!({"report": "not an id"})] {
+        let (_, answer) = stand.icehaul.post("/verify", &body).await;
+        let missing = |error: &&Value| error["code"] == "missing_field" && !error["field"].to_string().contains('.');
+        let errors = answer["errors"].as_array().expect("errors");
+        assert!(!errors.is_empty() && errors.iter().find(missing).is_none(), "{answer:#}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_file_is_no_defect_of_icehaul() {
+    let stand = loaded_twice().await;
+    let file = stand.data_files().into_iter().find(|path| path.contains("/raw/b/")).expect("a file");
+    let mut bytes = std::fs::read(&file).expect("bytes");
+    bytes.iter_mut().skip(4).take(2000).for_each(|byte| *byte = !*byte);
+    std::fs::write(&file, bytes).expect("written");
+    let job = stand.icehaul.run("/verify", &asked(json!({"columns": ["id"]}))).await;
+    assert_eq!((&job["error"]["code"], &job["attempt"]), (&json!("source_file_damaged"), &json!(1)), "{job:#}");
+    let message = job["error"]["message"].as_str().expect("a message");
+    assert!(message.contains("raw.b") && message.contains(file.rsplit('/').next().expect("a name")), "{message}");
+}
