@@ -78,6 +78,7 @@ impl Migration<'_> {
         self.ctx.progress.phase("planning");
         let mut source = self.ctx.stop.or(self.pin()).await?;
         self.check(&source, before)?;
+        self.check_key(&source)?;
         let step = self.step(&source, before)?;
         let manner = &self.request.manner;
         if manner.mode == MigrateMode::Incremental {

@@ -16,6 +16,18 @@ use crate::{
 };
 
 impl Migration<'_> {
+    /// Refuses names in `key` that are no columns of the source, whether or not the key is needed this time.
+    pub fn check_key(&self, source: &Pinned) -> Result<()> {
+        let columns = source.table.columns_at(source.at)?;
+        let unknown = |name: &String| columns.iter().all(|column| column.name != *name);
+        let Some((n, name)) = self.request.manner.key.iter().enumerate().find(|(_, name)| unknown(name)) else {
+            return Ok(());
+        };
+        let names: Vec<_> = columns.iter().map(|column| column.name.as_str()).collect();
+        let detail = format!("the source has no column `{name}`; its columns are {}", names.join(", "));
+        Err(Error::field(format!("key.{n}"), Code::SourceColumnNotFound, detail))
+    }
+
     /// Finds out what has changed since the last migration, if files were not only added.
     pub async fn find_changes(&self, source: &mut Pinned) -> Result<()> {
         let (Some(since), manner) = (source.since, &self.request.manner) else { return Ok(()) };
@@ -26,12 +38,6 @@ impl Migration<'_> {
             let message = "files of the source were not only added since the last migration, and `transform` goes with added rows \
                            only: use `mode` `overwrite`";
             return Err(Error::new(Code::SourceRewritten, message));
-        }
-        let columns = source.table.columns_at(source.at)?;
-        if let Some(name) = manner.key.iter().find(|name| columns.iter().all(|column| column.name != **name)) {
-            let names: Vec<_> = columns.iter().map(|column| column.name.as_str()).collect();
-            let detail = format!("the source has no column `{name}`; its columns are {}", names.join(", "));
-            return Err(Error::field("key", Code::SourceColumnNotFound, detail));
         }
         let key = (!manner.key.is_empty()).then_some(manner.key.as_slice());
         let changes = source.table.changes(since, source.at, key).await?;
