@@ -34,7 +34,7 @@ async fn a_table_is_read_by_columns_and_condition() {
     assert_eq!((whole.rows(), whole.plan.splits.len()), (100, 1));
     for (fields, code) in [
         (json!({"table": "nowhere"}), Code::SourceTableNotFound),
-        (json!({"table": "mysql.user"}), Code::SourceTableNotFound),
+        (json!({"table": "mysql.user"}), Code::PermissionDenied),
         (json!({"table": "`odd``name`", "columns": ["z"]}), Code::SourceColumnNotFound),
         (json!({"table": "`odd``name`", "where": "1) or (1"}), Code::QueryError),
         (json!({"table": "`odd``name`", "where": "id = ?"}), Code::QueryNotAllowed),
