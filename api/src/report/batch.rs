@@ -40,7 +40,7 @@ pub(crate) fn batch_page(report: &BatchReport, asked: Option<&Asked>, records: &
             Cell::number(line.bytes),
             Cell(line.seconds.map_or_else(|| "—".to_owned(), |s| s.to_string()), "n"),
             Cell(line.attempts.to_string(), "n"),
-            Cell::text(line.error.as_deref().unwrap_or_default()),
+            line.error.as_deref().map_or(Cell(String::new(), ""), |error| Cell(escaped(error), "long")),
             Cell(link.unwrap_or_default(), ""),
         ];
         (holds, cells)
@@ -50,7 +50,10 @@ pub(crate) fn batch_page(report: &BatchReport, asked: Option<&Asked>, records: &
     let drawn = report.tables.iter().take(DRAWN).map(|line| Bar {
         name: line.destination.rsplit('.').next().unwrap_or_default().chars().take(14).collect(),
         value: line.seconds.unwrap_or_default(),
-        label: format!("{} s · {} rows", line.seconds.unwrap_or_default(), number(line.rows.unwrap_or_default())),
+        label: match (line.seconds, line.rows) {
+            (Some(seconds), Some(rows)) => format!("{seconds} s · {} rows", number(rows)),
+            _ => line.status.clone(),
+        },
     });
     let drawn: Vec<_> = drawn.collect();
     let request = serde_json::to_string_pretty(&report.request).unwrap_or_default();

@@ -220,7 +220,8 @@ pub(super) fn differences(report: &Report) -> String {
         text.push_str(&table(&header, lines));
         let all = if rows.complete { "These are all." } else { "There are more." };
         let told = format!(
-            "{} of {} buckets differ; in {} of them the rows were compared one by one, and {} rows differ. {all}",
+            "{} of {} buckets differ; in {} of them the rows were compared one by one, and {} rows of either side are not as often on the \
+             other. {all}",
             number(rows.differing_buckets),
             number(rows.buckets),
             number(rows.examined_buckets),

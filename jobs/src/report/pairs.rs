@@ -101,7 +101,10 @@ fn paired(columns: &[String], here: Vec<DifferingRow>, mut there: Vec<DifferingR
     for row in here {
         let best = there.iter().enumerate().map(|(place, other)| (likeness(&row, other), place));
         let best = best.max_by_key(|(likeness, place)| (*likeness, usize::MAX - place));
-        let other = best.filter(|(likeness, _)| *likeness > 0).map(|(_, place)| there.remove(place));
+        // Less than half of the values in common is chance.
+        let other = best
+            .filter(|(likeness, _)| *likeness >= row.values.len().div_ceil(2))
+            .map(|(_, place)| there.remove(place));
         let columns = other.as_ref().map(|other| parted(columns, &row, other)).unwrap_or_default();
         pairs.push(RowPair { source: Some(row), destination: other, columns });
     }

@@ -114,6 +114,18 @@ async fn a_report_says_who_asked_and_what_the_audit_trail_has() {
         assert_eq!(told, ["submit", "migrate"], "{report:#}");
     }
     assert_eq!(report["audit"][0]["batch_id"], batch["job_id"]);
+    // What has published nothing is not recorded as if it had.
+    let plan = json!({"tables": "*", "source_namespace": "raw", "dest_namespace": "more", "dry_run": true});
+    let single = json!({"source_namespace": "raw", "source_table": "orders", "dest_namespace": "more", "dest_table": "t", "dry_run": true});
+    let check = json!({"source": "raw.orders", "destination": "kept.orders"});
+    for (path, body) in [("/migrate/bulk", plan), ("/migrate", single), ("/verify", check)] {
+        let job = stand.icehaul.run(path, &body).await;
+        assert_eq!(job["status"], "succeeded", "{job:#}");
+        let (_, found) = stand.icehaul.get(&format!("/audit?job={}", job["job_id"].as_str().expect("an id"))).await;
+        let end = &found["records"][0];
+        assert_eq!((&end["action"], &end["status"]), (&json!("end"), &json!("succeeded")), "{path}: {end:#}");
+        assert_eq!((&end["snapshot_id"], &end["rows"]), (&Value::Null, &Value::Null), "{path}: {end:#}");
+    }
     assert_eq!(report["audit"][1]["snapshot_id"], report["destination"]["snapshot_id"]);
     let attempts = report["attempts"]["all"].as_array().expect("attempts");
     assert_eq!((attempts.len(), &attempts[0]["attempt"]), (1, &json!(1)));

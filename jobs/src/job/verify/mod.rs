@@ -191,10 +191,11 @@ impl VerifyTables {
     }
 
     fn conclude(&self, ctx: &Ctx, report: &mut Report, found: Vec<String>) {
+        let columns = format!("the columns ({})", report.schema.columns.len());
         let compared = match self.level {
-            Level::Schema => "the columns",
-            Level::Counts => "the columns and the numbers of rows",
-            Level::Checksum => "columns, numbers of rows, fingerprints and the figures of all columns",
+            Level::Schema => columns,
+            Level::Counts => format!("{columns} and the numbers of rows"),
+            Level::Checksum => format!("{columns}, the numbers of rows, the fingerprints and all columns' figures"),
         };
         if found.is_empty() {
             report.verdict = Verdict::Match;

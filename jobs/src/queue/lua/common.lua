@@ -102,7 +102,7 @@ local function finish(job, status, failure, snapshot, rows, fingerprint)
   move(job, status, failure and ',"error":' .. failure)
   redis.call('RPUSH', ended, now .. ':' .. job.id)
   local done = status == 'succeeded'
-  local migrated = done and string.sub(job.head.kind, 1, 8) == 'migrate.'
+  local migrated = done and (rows or '') ~= '' and string.sub(job.head.kind, 1, 8) == 'migrate.'
   note(migrated and 'migrate' or (done and (snapshot or '') ~= '' and 'commit') or 'end', job,
     'error_code', string.match(failure or '', '"code":"([%w_]+)"') or '', 'snapshot_id', snapshot or '',
     'rows', rows or '', 'fingerprint', fingerprint or '')
