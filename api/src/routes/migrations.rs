@@ -241,9 +241,13 @@ pub(crate) async fn report(
 async fn missing(state: &AppState, id: &str, error: Error) -> Error {
     let Ok(job) = id.parse() else { return error };
     let Ok(document) = state.queue.get(job).await else { return error };
+    let status = document.status.as_str();
     let why = match document.status.is_terminal() {
-        false => format!("job {id} has not ended: it is {}", document.status.as_str()),
-        true => format!("job {id} ended as {} before it had compared anything", document.status.as_str()),
+        false => format!("job {id} has not ended: it is {status}"),
+        true if document.kind == "migrate.batch" => {
+            format!("batch {id} ended as {status} before all its tables had; /api/v1/jobs?batch={id} lists them")
+        }
+        true => format!("job {id} ended as {status} before it had compared anything"),
     };
     Error::new(Code::ReportNotFound, format!("{why}; {} tells more", link(job)))
 }

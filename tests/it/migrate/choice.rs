@@ -49,6 +49,14 @@ async fn columns_that_are_not_meant_are_left_out() {
     let again = stand.icehaul.done("/verify", &json!({"report": result["migration_id"]})).await;
     assert_eq!((&again["verdict"], &again["column_count"]), (&json!("match"), &json!(3)), "{again:#}");
 
+    // A key whose type differs helps nobody, and does not hide what differs.
+    let text = "select g::text as id, case when g = 7 then 'x' else 'name ' || g end as name, (g / 8.0)::numeric(12,3) as price from generate_series(1, 500) g";
+    stand.load("c", text).await;
+    let keyed = json!({"source": "raw.a", "destination": "raw.c", "columns": ["id", "name", "price"], "key": ["id"]});
+    let job = stand.icehaul.run("/verify", &keyed).await;
+    let message = job["error"]["message"].as_str().expect("a message");
+    assert!(message.contains("column `id` is INT") && message.contains("they differ in `name`"), "{message}");
+
     let two = stand.icehaul.done("/verify", &asked(json!({"columns": ["price", "id"], "level": "schema"}))).await;
     assert_eq!(two["column_count"], 2, "{two:#}");
 }
