@@ -1,6 +1,6 @@
 //! A table's shape in words: its columns and its partitioning, as people write them.
 use arrow_schema::{DataType, Field, TimeUnit};
-use iceberg::spec::{PartitionSpec, PrimitiveType, Schema, SortOrder, Transform, Type};
+use iceberg::spec::{NestedField, PartitionSpec, PrimitiveType, Schema, SortOrder, Transform, Type};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -124,31 +124,45 @@ fn transform(transform: Transform, column: &str) -> Option<String> {
 fn sql_type(of: &Type) -> String {
     match of {
         Type::Primitive(primitive) => sql_primitive(primitive),
-        Type::List(list) => format!("ARRAY({})", sql_type(&list.element_field.field_type)),
+        Type::List(list) => format!("ARRAY({})", sql_member(&list.element_field)),
         Type::Map(map) => {
-            format!("MAP({}, {})", sql_type(&map.key_field.field_type), sql_type(&map.value_field.field_type))
+            format!("MAP({}, {})", sql_type(&map.key_field.field_type), sql_member(&map.value_field))
         }
         Type::Struct(of) => {
-            let fields = of.fields().iter().map(|field| format!("{} {}", field.name, sql_type(&field.field_type)));
+            let fields = of.fields().iter().map(|field| format!("{} {}", named(&field.name), sql_member(field)));
             format!("ROW({})", fields.collect::<Vec<_>>().join(", "))
         }
+    }
+}
+
+/// A part of a column, and whether it must have a value.
+fn sql_member(field: &NestedField) -> String {
+    sql_type(&field.field_type) + if field.required { " NOT NULL" } else { "" }
+}
+
+/// A member's name, in quotes where it could be taken for something else.
+fn named(name: &str) -> String {
+    let plain = name.starts_with(|c: char| c.is_alphabetic() || c == '_');
+    match plain && name.chars().all(|c| c.is_alphanumeric() || c == '_') {
+        true => name.to_owned(),
+        false => format!("\"{}\"", name.replace('"', "\"\"")),
     }
 }
 
 /// The type of a result's column in the same words; types that no table has are called by Arrow's name.
 #[must_use]
 pub fn sql_type_of(field: &Field) -> String {
-    let of = sql_type_of;
+    let of = |field: &Field| sql_type_of(field) + if field.is_nullable() { "" } else { " NOT NULL" };
     match field.data_type() {
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
             format!("ARRAY({})", of(item))
         }
         DataType::Struct(fields) => {
-            let fields = fields.iter().map(|field| format!("{} {}", field.name(), of(field)));
+            let fields = fields.iter().map(|field| format!("{} {}", named(field.name()), of(field)));
             format!("ROW({})", fields.collect::<Vec<_>>().join(", "))
         }
         DataType::Map(entries, _) => match entries.data_type() {
-            DataType::Struct(pair) if pair.len() == 2 => format!("MAP({}, {})", of(&pair[0]), of(&pair[1])),
+            DataType::Struct(pair) if pair.len() == 2 => format!("MAP({}, {})", sql_type_of(&pair[0]), of(&pair[1])),
             other => other.to_string(),
         },
         DataType::Dictionary(_, value) => sql_type_of(&Field::new("", value.as_ref().clone(), true)),
@@ -186,7 +200,7 @@ fn sql_primitive(of: &PrimitiveType) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use iceberg::spec::{ListType, NestedField, StructType};
+    use iceberg::spec::{ListType, StructType};
 
     #[test]
     fn types_are_spelled_as_in_sql() {
@@ -194,6 +208,9 @@ mod tests {
         let list = Type::List(ListType { element_field: NestedField::list_element(2, text(), false).into() });
         let row = Type::Struct(StructType::new(vec![NestedField::optional(3, "tags", list).into()]));
         assert_eq!(sql_type(&row), "ROW(tags ARRAY(VARCHAR))");
+        let odd = NestedField::required(4, "a INT, b", Type::Primitive(PrimitiveType::Int));
+        let row = Type::Struct(StructType::new(vec![odd.into()]));
+        assert_eq!(sql_type(&row), "ROW(\"a INT, b\" INT NOT NULL)", "never taken for two members");
         assert_eq!(sql_primitive(&PrimitiveType::Decimal { precision: 12, scale: 2 }), "DECIMAL(12, 2)");
     }
 

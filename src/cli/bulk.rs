@@ -79,16 +79,17 @@ fn plan(result: &Value) {
     let list = result["tables"].as_array().cloned().unwrap_or_default();
     let row = |table: &Value| {
         let rows = if table["rows_exact"] == false { "at most " } else { "" };
-        let there = match (table["problem"].is_null(), table["destination_exists"] == true) {
-            (true, true) => "exists",
-            (true, false) => "new",
-            (false, _) => "exists: would fail",
+        let there = match (table["problem"].as_str(), table["destination_exists"] == true) {
+            (None, true) => "exists".to_owned(),
+            (None, false) => "new".to_owned(),
+            (Some("table_exists"), _) => "exists: would fail".to_owned(),
+            (Some(code), _) => format!("would fail: {code}"),
         };
         let text = |key: &str| print::cell(&table[key]);
         vec![
             text("source"),
             text("destination"),
-            there.to_owned(),
+            there,
             text("files"),
             bytes(&table["bytes"]),
             rows.to_owned() + &text("rows"),

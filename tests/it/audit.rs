@@ -134,7 +134,7 @@ async fn every_move_leaves_one_record() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_changed_is_found_and_named() {
-    for (what, broken) in [("change", 2), ("delete", 2), ("insert", 2), ("drop", 1)] {
+    for (what, broken) in [("change", 2), ("time", 2), ("delete", 2), ("insert", 2), ("drop", 1)] {
         let data = TempDir::new().expect("folder");
         let icehaul = up(&data, "0.1", "").await;
         for _ in 0..3 {

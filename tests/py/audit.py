@@ -1,9 +1,10 @@
 """Checks the audit trail by docs/audit.md alone, or damages it for a test.
 
 audit.py verify URI            prints the number of records and the newest hash, or the first broken record
-audit.py change|delete|insert URI SEQ, audit.py drop URI
+audit.py change|delete|insert|time URI SEQ, audit.py drop URI
 """
 
+import datetime
 import hashlib
 import sys
 
@@ -32,6 +33,8 @@ def verify(table):
     previous = "0" * 64
     for expected, record in enumerate(records, 1):
         digest = hashlib.sha256(previous.encode() + canonical(record)).hexdigest()
+        if record["at"].microsecond % 1000:
+            return f"broken at {expected}"
         if (record["seq"], record["previous_hash"], record["hash"]) != (expected, previous, digest):
             return f"broken at {expected}"
         previous = digest
@@ -44,7 +47,10 @@ def damage(table, what, seq):
         table.delete(f"seq = {seq}")
     if what != "delete":
         changed = rows.to_pylist()
-        changed[0]["address"] = "203.0.113.7"
+        if what == "time":
+            changed[0]["at"] += datetime.timedelta(microseconds=999)
+        else:
+            changed[0]["address"] = "203.0.113.7"
         table.append(pa.Table.from_pylist(changed, schema=rows.schema))
 
 

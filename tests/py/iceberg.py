@@ -99,6 +99,12 @@ def delete(table, row_filter):
     return {}
 
 
+def rename(table, old, new):
+    with table.update_schema() as change:
+        change.rename_column(old, new)
+    return {}
+
+
 def main(uri, name, action, identifier, *rest):
     options = {"uri": uri, **json.loads(os.environ.get("ICEBERG_OPTIONS", "{}"))}
     if action == "create":
@@ -107,7 +113,7 @@ def main(uri, name, action, identifier, *rest):
         catalog.create_table(identifier, schema=pa.schema([("id", pa.int32()), ("text", pa.string())]))
         return {}
     table = SqlCatalog(name, **options).load_table(identifier)
-    return {"show": show, "append": append, "delete": delete}[action](table, *rest)
+    return {"show": show, "append": append, "delete": delete, "rename": rename}[action](table, *rest)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,9 @@ pub(super) fn checks(report: &Report) -> String {
     let differing = report.schema.columns.iter().filter(|column| !column.matches).count();
     let schema = match differing {
         0 => format!("{} columns, names, types and nullability", report.schema.columns.len()),
+        n if report.schema_match => {
+            format!("{n} of {} columns differ, as the mode permits", report.schema.columns.len())
+        }
         n => format!("{n} of {} columns differ", report.schema.columns.len()),
     };
     let rows = |n: Option<u64>| n.map_or_else(|| "—".to_owned(), number);
@@ -30,11 +33,8 @@ pub(super) fn checks(report: &Report) -> String {
         format!("{} in the source, {} in the destination", number(report.rows.source), rows(report.rows.destination));
     let equal = report.sample.rows.iter().filter(|row| row.matches).count();
     if let Some(files) = &report.files {
-        let detail = format!(
-            "{} files, {} bytes, read back and compared byte by byte",
-            number(files.files),
-            number(files.bytes)
-        );
+        let how = if files.matches.is_some() { "read back and compared byte by byte" } else { "not read back" };
+        let detail = format!("{} files, {} bytes, {how}", number(files.files), number(files.bytes));
         let rows = [line("Columns", Some(report.schema_match), schema), line("Files", files.matches, detail)];
         return section("What was compared", &table(&["Check", "Outcome", "Of what"], rows));
     }

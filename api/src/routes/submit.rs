@@ -59,7 +59,7 @@ fn check_names(spec: &JobSpec, state: &AppState) -> Result<()> {
     for (field, name) in spec.catalogs() {
         if let Err(error) = state.lakes.get(name) {
             let (code, detail) = (Code::CatalogNotFound, error.message().into());
-            faults.push(FieldError { field: field.into(), code, detail });
+            faults.push(FieldError { field: field.into_owned(), code, detail });
         }
     }
     if faults.is_empty() { Ok(()) } else { Err(Error::fields(faults).into()) }

@@ -92,7 +92,10 @@ impl Record {
         };
         let number = |value: Option<u64>| value.map(|value| value.to_string());
         field("seq", number(self.seq).as_deref());
-        field("at", Some(&self.at.timestamp_millis().to_string()));
+        // Records are of milliseconds: a finer time was put there by somebody else, and must not have the same hash.
+        let finer = Some(self.at.timestamp_subsec_nanos() % 1_000_000).filter(|rest| *rest > 0);
+        let finer = finer.map(|rest| format!("+{rest}ns")).unwrap_or_default();
+        field("at", Some(&format!("{}{finer}", self.at.timestamp_millis())));
         field("rows", number(self.rows).as_deref());
         for (name, value) in Self::TEXTS.iter().zip(self.texts()) {
             field(name, value);

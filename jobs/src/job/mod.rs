@@ -41,6 +41,7 @@ fn state_of(catalog: &str, table: &Table, at: At) -> TableState {
         metadata_location: table.metadata_location().map(str::to_owned),
         snapshot_id: snapshot.map(|snapshot| snapshot.snapshot_id().to_string()),
         snapshot_at: snapshot.and_then(|snapshot| snapshot.timestamp().ok()),
+        schema_id: table.schema_id(at).ok(),
         ..TableState::default()
     }
 }

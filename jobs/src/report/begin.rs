@@ -13,7 +13,7 @@ use crate::Ctx;
 pub fn limits() -> Vec<String> {
     vec![
         "Distinct values of columns. Sums of floating-point columns: they depend on the order of the rows; the fingerprint \
-         covers every bit of them."
+         covers every bit of them, but that all NaNs are one."
             .to_owned(),
         "Tampering by someone who can choose rows at will: a sum of digests finds accidents, not an adversary.".to_owned(),
     ]
@@ -69,19 +69,8 @@ impl Report {
         (self.fingerprints, self.columns, self.sample) = (fingerprints, columns, sample);
     }
 
-    /// The command that compares both sides again.
+    /// The command that compares both sides again, as they were and in what was compared.
     pub(crate) fn command(&self) -> String {
-        let snapshot =
-            |option: &str, id: &Option<String>| id.as_ref().map(|id| format!(" --{option} {id}")).unwrap_or_default();
-        let (here, there) = (&self.source, &self.destination);
-        format!(
-            "icehaul verify {}.{} {}.{}{}{}",
-            here.catalog,
-            here.table,
-            there.catalog,
-            there.table,
-            snapshot("source-snapshot", &here.snapshot_id),
-            snapshot("destination-snapshot", &there.snapshot_id)
-        )
+        format!("icehaul verify --report {}", self.migration_id)
     }
 }

@@ -151,6 +151,9 @@ pub struct TableState {
     pub snapshot_at: Option<DateTime<Utc>>,
     /// The snapshot that was current before; null for a new table.
     pub snapshot_before: Option<String>,
+    /// The schema of the table that its rows were read with; null in reports of earlier releases.
+    #[serde(default)]
+    pub schema_id: Option<i32>,
     /// Only what was added after this snapshot was read; null if all of it was.
     pub since: Option<String>,
     /// The data files that were read or written.

@@ -3,6 +3,8 @@ mod load;
 mod options;
 mod parse;
 
+use std::{borrow::Cow, collections::HashSet};
+
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -19,6 +21,15 @@ use crate::{
     queue::NewJob,
     source::{LoadSpec, Names},
 };
+
+/// The most names in a list of columns: a table has no more.
+pub(crate) const MOST_COLUMNS: usize = 2000;
+
+/// The place of the first name that was there before.
+pub(crate) fn repeated(names: &[String]) -> Option<usize> {
+    let mut seen = HashSet::new();
+    names.iter().position(|name| !seen.insert(name))
+}
 
 /// The version of the payload that workers of this release read.
 const PAYLOAD_VERSION: u64 = 2;
@@ -50,7 +61,7 @@ pub(crate) trait Task: Clone + Serialize + DeserializeOwned + JsonSchema + Send 
     }
 
     /// The fields that name a catalog, and the names.
-    fn catalogs(&self) -> Vec<(&'static str, Option<&str>)> {
+    fn catalogs(&self) -> Vec<(Cow<'static, str>, Option<&str>)> {
         Vec::new()
     }
 
@@ -121,8 +132,8 @@ macro_rules! kinds {
 
             /// The fields that name a catalog, and the names; without a name the default one is meant.
             #[must_use]
-            pub fn catalogs(&self) -> Vec<(&'static str, Option<&str>)> {
-                match self { Self::Load(load) => vec![("catalog", load.target().catalog.as_deref())], $(Self::$task(task) => task.catalogs(),)* }
+            pub fn catalogs(&self) -> Vec<(Cow<'static, str>, Option<&str>)> {
+                match self { Self::Load(load) => vec![("catalog".into(), load.target().catalog.as_deref())], $(Self::$task(task) => task.catalogs(),)* }
             }
 
             /// The request as it is shown: secrets are `***`.

@@ -178,6 +178,9 @@ fn describe(error: &jsonschema::ValidationError<'_>, wrong: &mut Vec<FieldError>
         }
         ValidationErrorKind::Minimum { limit } => fault(at, Code::InvalidField, format!("must be at least {limit}")),
         ValidationErrorKind::Maximum { limit } => fault(at, Code::InvalidField, format!("must be at most {limit}")),
+        ValidationErrorKind::MaxItems { limit } => {
+            fault(at, Code::InvalidField, format!("must have at most {limit} items"));
+        }
         ValidationErrorKind::Format { format } => fault(at, Code::InvalidField, format!("must be a {format}")),
         ValidationErrorKind::Pattern { pattern } => {
             fault(at, Code::InvalidField, format!("must match the pattern {pattern}"));
@@ -266,7 +269,15 @@ fn refuse_control_characters(value: &Value, at: Path<'_>, wrong: &mut Vec<FieldE
             items.iter().enumerate().for_each(|(n, item)| refuse_control_characters(item, Path::Item(&at, n), wrong));
         }
         Value::Object(fields) => {
-            fields.iter().for_each(|(name, item)| refuse_control_characters(item, Path::Field(&at, name), wrong));
+            for (name, item) in fields {
+                let at = Path::Field(&at, name);
+                if name.chars().any(char::is_control) {
+                    let field = at.to_string().escape_debug().to_string();
+                    let detail = "its name must not hold control characters".into();
+                    wrong.push(FieldError { field, code: Code::InvalidField, detail });
+                }
+                refuse_control_characters(item, at, wrong);
+            }
         }
         _ => {}
     }

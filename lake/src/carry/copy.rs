@@ -31,7 +31,7 @@ impl Carry {
     /// rows in files that are gone.
     ///
     /// # Errors
-    /// [`Kind::FileMissing`], [`Kind::StorageFull`], [`Kind::StorageUnavailable`].
+    /// [`Kind::FileMissing`], [`Kind::FileDamaged`], [`Kind::StorageFull`], [`Kind::StorageUnavailable`].
     pub async fn copy(&self, number: usize, target: &Target, prefix: &str) -> Result<Option<CopiedFile>> {
         let gone = || Error::new(Kind::Internal, format!("table {} has no file of number {number}", self.name));
         let item = self.items.get(number).ok_or_else(gone)?;
@@ -58,11 +58,16 @@ impl Carry {
 
     /// Copies the bytes and gives their SHA-256.
     async fn bytes(&self, item: &Item, path: &str, target: &Target) -> Result<String> {
-        let source = item.path();
+        let (source, size) = (item.path(), item.bytes());
+        let found = async { self.io.new_input(source)?.metadata().await };
+        let found = found.await.map_err(|e| failed("look at", source, e))?.size;
+        if found != size {
+            let message = format!("table {} names `{source}` with {size} bytes, and it has {found}", self.name);
+            return Err(Error::new(Kind::FileDamaged, message));
+        }
         let reader = open(&self.io, source).await?;
         let mut out = target.storage.create(path).await?;
         let (mut hash, mut at) = (Sha256::new(), 0);
-        let size = item.bytes();
         while at < size {
             let end = (at + CHUNK).min(size);
             let chunk = reader.read(at..end).await.map_err(|e| failed("read", source, e))?;

@@ -98,7 +98,8 @@ impl Table {
             At::Timestamp(ms) => Some(self.snapshot_at(ms)?),
         };
         let Some(id) = id else {
-            return Ok(State { snapshot: None, schema: metadata.current_schema().clone() });
+            let schema = self.read_as.as_ref().unwrap_or(metadata.current_schema()).clone();
+            return Ok(State { snapshot: None, schema });
         };
         let snapshot = metadata.snapshot_by_id(id).ok_or_else(|| {
             Error::new(
@@ -107,10 +108,10 @@ impl Table {
             )
         })?;
         // A schema change makes no snapshot: the newest one is read with the columns that the table has now.
-        let schema = if current == Some(id) {
-            metadata.current_schema().clone()
-        } else {
-            snapshot.schema(metadata).map_err(|cause| error::broken(&self.name, cause))?
+        let schema = match &self.read_as {
+            Some(schema) => schema.clone(),
+            None if current == Some(id) => metadata.current_schema().clone(),
+            None => snapshot.schema(metadata).map_err(|cause| error::broken(&self.name, cause))?,
         };
         Ok(State { snapshot: Some(snapshot.clone()), schema })
     }

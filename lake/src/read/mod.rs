@@ -69,11 +69,34 @@ pub fn between(column: &str, from: i64, to: i64) -> Filter {
 pub struct Table {
     name: Arc<TableName>,
     inner: iceberg::table::Table,
+    /// The schema that all states are read with; `None` for that of each.
+    read_as: Option<iceberg::spec::SchemaRef>,
 }
 
 impl Table {
     pub(crate) fn new(name: TableName, inner: iceberg::table::Table) -> Self {
-        Self { name: Arc::new(name), inner }
+        Self { name: Arc::new(name), inner, read_as: None }
+    }
+
+    /// The same table, read with one of its schemas, whichever a snapshot was written with: a schema change makes no snapshot.
+    ///
+    /// # Errors
+    /// [`crate::Kind::SnapshotNotFound`] if the table has no such schema any more.
+    pub fn read_as(mut self, schema_id: i32) -> Result<Self> {
+        let schema = self.metadata().schema_by_id(schema_id).ok_or_else(|| {
+            let message = format!("table {} has no schema {schema_id} any more", self.name);
+            crate::Error::new(crate::Kind::SnapshotNotFound, message)
+        })?;
+        self.read_as = Some(schema.clone());
+        Ok(self)
+    }
+
+    /// The id of the schema that rows of a state are read with.
+    ///
+    /// # Errors
+    /// [`crate::Kind::SnapshotNotFound`].
+    pub fn schema_id(&self, at: At) -> Result<i32> {
+        Ok(self.resolve(at)?.schema.schema_id())
     }
 
     /// Its name.

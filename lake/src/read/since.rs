@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use futures::TryStreamExt;
 use iceberg::{scan::FileScanTask, spec::Operation};
 
-use super::{At, Table};
+use super::{At, Table, error};
 use crate::{Result, commit::ancestors};
 
 impl Table {
@@ -26,6 +26,31 @@ impl Table {
             }
         }
         Ok(false)
+    }
+
+    /// The first column, or member of one, that is called otherwise in a state than at an earlier snapshot, in words: renamed or
+    /// dropped. Rows of before and after it do not go into one table by their columns' names. `schema` is the one that the
+    /// earlier snapshot was read with; without it, the one that it was written with.
+    ///
+    /// # Errors
+    /// [`crate::Kind::SnapshotNotFound`].
+    pub fn column_moved(&self, since: i64, schema: Option<i32>, at: At) -> Result<Option<String>> {
+        let known = schema.and_then(|id| self.metadata().schema_by_id(id)).cloned();
+        let before = match (known, self.snapshot(At::Snapshot(since))?) {
+            (Some(schema), _) => schema,
+            (None, Some(snapshot)) => {
+                snapshot.schema(self.metadata()).map_err(|cause| error::broken(&self.name, cause))?
+            }
+            (None, None) => return Ok(None),
+        };
+        let now = self.resolve(at)?.schema;
+        let mut ids: Vec<_> = before.field_id_to_name_map().iter().collect();
+        ids.sort();
+        Ok(ids.into_iter().find_map(|(id, name)| match now.name_by_field_id(*id) {
+            None => Some(format!("`{name}` was dropped")),
+            Some(new) if new != name => Some(format!("`{name}` was renamed to `{new}`")),
+            Some(_) => None,
+        }))
     }
 
     /// The data files of a snapshot, each told together with the delete files that apply to it.

@@ -42,6 +42,7 @@ use statement::Parsed;
 use travel::Pinned;
 
 pub use foreign::read_only;
+pub use statement::{check_expression, check_type};
 pub use transform::{SOURCE, check_transform, transform};
 
 /// What the operators of one query may hold together, in bytes.

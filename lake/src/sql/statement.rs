@@ -13,7 +13,7 @@ use datafusion::{
             ast::{SetExpr, Statement as Ast, TableFactor, Visit, Visitor},
             dialect::GenericDialect,
             parser::{Parser, ParserError},
-            tokenizer::Tokenizer,
+            tokenizer::{Token, Tokenizer},
         },
     },
 };
@@ -59,6 +59,30 @@ pub fn parse(sql: &str) -> Result<Parsed> {
     bounds::check_tables(&statement)?;
     travel::name(&mut statement);
     Ok(Parsed::Query(Box::new(Statement(DfStatement::Statement(Box::new(statement))))))
+}
+
+/// Whether a text is one expression and nothing more: pasted into a statement it stays in its place.
+///
+/// # Errors
+/// [`Kind::InvalidQuery`].
+pub fn check_expression(text: &str) -> Result<()> {
+    alone(text, |parser| parser.parse_expr().map(drop))
+}
+
+/// The same for the name of a type.
+///
+/// # Errors
+/// [`Kind::InvalidQuery`].
+pub fn check_type(text: &str) -> Result<()> {
+    alone(text, |parser| parser.parse_data_type().map(drop))
+}
+
+fn alone(text: &str, read: impl FnOnce(&mut Parser<'_>) -> Result<(), ParserError>) -> Result<()> {
+    let parsed = Parser::new(&GenericDialect {}).try_with_sql(text).and_then(|mut parser| {
+        read(&mut parser)?;
+        parser.expect_token(&Token::EOF).map(drop)
+    });
+    parsed.map_err(|error| invalid(&error))
 }
 
 fn only_reads(statement: &Ast) -> bool {

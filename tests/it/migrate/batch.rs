@@ -115,10 +115,49 @@ async fn failures_stay_on_their_own_and_are_tried_again() {
     assert_eq!(stand.report(&job["job_id"]).await["verdict"], "match");
 }
 
+/// Another engine's names, which Icehaul does not take, fail on their own.
+#[tokio::test(flavor = "multi_thread")]
+async fn foreign_names_stop_no_other_table() {
+    let stand = Stand::new().await;
+    tables(&stand).await;
+    sql(&stand, "insert into iceberg_namespace_properties values ('default', 'my-ns', 'exists', 'true')");
+    sql(&stand, "update iceberg_tables set table_name = 'Weird Name' where table_name = 'notes'");
+    let body = json!({"tables": "*", "dest_catalog": "far"});
+    let mut dry = body.clone();
+    dry["dry_run"] = true.into();
+    let plan = stand.icehaul.done("/migrate/bulk", &dry).await;
+    let problems: Vec<_> =
+        plan["tables"].as_array().expect("tables").iter().map(|line| line["problem"].clone()).collect();
+    assert_eq!(json!(problems), json!(["invalid_identifier", "invalid_identifier", null, null]), "{plan:#}");
+    let job = stand.icehaul.run("/migrate/bulk", &body).await;
+    assert_eq!(job["error"]["code"], "batch_incomplete", "{job:#}");
+    let ends = async || {
+        let report = stand.report(&job["job_id"]).await;
+        let lines = report["tables"].as_array().expect("tables").iter();
+        lines.map(|line| json!([line["source"], line["status"], line["error_code"]])).collect::<Vec<_>>()
+    };
+    let expected = [
+        json!(["default.my-ns.*", "failed", "invalid_identifier"]),
+        json!(["default.raw.Weird Name", "failed", "invalid_identifier"]),
+        json!(["default.raw.items", "succeeded", null]),
+        json!(["default.raw.orders", "succeeded", null]),
+    ];
+    assert_eq!(ends().await, expected);
+    let id = job["job_id"].as_str().expect("an id");
+    assert_eq!(stand.icehaul.post(&format!("/jobs/{id}/retry"), &json!({})).await.0, StatusCode::ACCEPTED);
+    assert_eq!(stand.icehaul.ended(id).await["error"]["code"], "batch_incomplete");
+    assert_eq!(ends().await, expected);
+}
+
 /// As another engine drops a table: out of the catalog.
 fn drop_table(stand: &Stand, namespace: &str, table: &str) {
+    sql(stand, &format!("delete from iceberg_tables where table_namespace = '{namespace}' and table_name = '{table}'"));
+}
+
+/// A statement on the embedded catalog.
+fn sql(stand: &Stand, statement: &str) {
     let script = format!(
-        "import sqlite3; c = sqlite3.connect('{}'); c.execute(\"delete from iceberg_tables where table_namespace = '{namespace}' and table_name = '{table}'\"); c.commit()",
+        "import sqlite3; c = sqlite3.connect('{}'); c.execute(\"{statement}\"); c.commit()",
         stand.data.path().join("catalog.db").display()
     );
     let python = std::env::var("ICEHAUL_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
@@ -150,6 +189,14 @@ async fn what_is_not_meant_is_refused() {
         "table_not_found"
     );
     assert_eq!(refused(json!({"tables": "z.*", "dest_namespace": "kept"})).await, "table_not_found");
+    // A name that is nowhere is not left out silently, wherever it is looked for.
+    let one_gone = json!({"tables": ["orders", "gone"], "dest_catalog": "far"});
+    assert_eq!(refused(one_gone).await, "table_not_found");
+    let entries = json!({"migrations": [{"source": "raw.orders", "dest": "kept.a"}, {"source": "raw.items", "dest": "nope.kept.b"}]});
+    assert_eq!(refused(entries).await, "catalog_not_found", "before anything is copied");
+    let chain =
+        json!({"migrations": [{"source": "raw.orders", "dest": "kept.a"}, {"source": "kept.a", "dest": "kept.b"}]});
+    assert_eq!(refused(chain).await, "name_clash");
     assert_eq!(refused(json!({"tables": "*", "source_catalogs": ["default", "nowhere"]})).await, "catalog_not_found");
     // Two warehouses into one: their tables' names clash, unless a rule tells them apart.
     stand

@@ -39,15 +39,15 @@ async fn columns_that_are_not_meant_are_left_out() {
     assert_eq!(report["fingerprints"]["columns"], json!(["id", "name", "price"]));
     let not_checked = report["not_checked"].to_string();
     assert!(not_checked.contains("Columns that were not asked for: scraped_at, source_system"), "{not_checked}");
+    // The very command compares the same columns again, and that comparison can be repeated too.
     let command = report["verify_again"].as_str().expect("a command").to_owned();
-    assert!(command.ends_with(" --source-columns true"), "{command}");
-    // The very command, and the report by its id, compare the same columns.
     let mut again: Vec<_> = command.split_whitespace().skip(1).collect();
     again.extend(["--url", &stand.icehaul.url]);
     let output = tokio::process::Command::new(binary()).args(&again).output().await.expect("icehaul runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let again = stand.icehaul.done("/verify", &json!({"report": result["migration_id"]})).await;
-    assert_eq!((&again["verdict"], &again["column_count"]), (&json!("match"), &json!(3)), "{again:#}");
+    let thrice = stand.icehaul.done("/verify", &json!({"report": again["migration_id"]})).await;
+    assert_eq!((&thrice["verdict"], &thrice["column_count"]), (&json!("match"), &json!(3)), "{thrice:#}");
 
     // A key whose type differs helps nobody, and does not hide what differs.
     let text = "select g::text as id, case when g = 7 then 'x' else 'name ' || g end as name, (g / 8.0)::numeric(12,3) as price from generate_series(1, 500) g";
@@ -59,6 +59,44 @@ async fn columns_that_are_not_meant_are_left_out() {
 
     let two = stand.icehaul.done("/verify", &asked(json!({"columns": ["price", "id"], "level": "schema"}))).await;
     assert_eq!(two["column_count"], 2, "{two:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_earlier_report_is_held_to_what_it_compared() {
+    let stand = loaded_twice().await;
+    let by_columns = asked(json!({"columns": ["id", "name", "price"]}));
+    let first = stand.icehaul.done("/verify", &by_columns).await;
+    let again = async |fields: Value| {
+        let mut body = json!({"report": first["migration_id"]});
+        fields.as_object().expect("fields").iter().for_each(|(name, value)| body[name] = value.clone());
+        let result = stand.icehaul.done("/verify", &body).await;
+        let report = stand.report(&result["migration_id"]).await;
+        (report["summary"].to_string(), report["not_checked"].to_string())
+    };
+    let (summary, _) = again(json!({})).await;
+    assert!(summary.contains("as report"), "{summary}");
+    for (fields, why) in
+        [(json!({"level": "counts"}), "values were not compared"), (json!({"columns": ["id"]}), "other columns")]
+    {
+        let (summary, not_checked) = again(fields).await;
+        assert!(!summary.contains("as report") && not_checked.contains(why), "{summary} {not_checked}");
+    }
+    // A report of numbers compares no values, and finds other numbers.
+    let counts = stand.icehaul.done("/verify", &asked(json!({"level": "counts"}))).await;
+    let repeated = stand.icehaul.done("/verify", &json!({"report": counts["migration_id"]})).await;
+    assert_eq!(repeated["verdict"], "match", "{repeated:#}");
+
+    // A schema change makes no snapshot: what the report compared is still there by its names.
+    stand.first_contact().await;
+    crate::pyiceberg::python(&["iceberg.py", &stand.sqlite(), "default", "rename", "raw.a", "name", "label"]).await;
+    let (summary, _) = again(json!({})).await;
+    assert!(summary.contains("as report"), "{summary}");
+    let now = stand.icehaul.run("/verify", &by_columns).await;
+    assert!(now["error"]["message"].to_string().contains("`name` is not in the source"), "{now:#}");
+
+    // One table under two names is no comparison.
+    let same = json!({"source": "default.raw.b", "destination": "raw.b"});
+    assert_eq!(stand.icehaul.run("/verify", &same).await["error"]["code"], "same_table");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,6 +118,8 @@ async fn names_that_are_no_columns_are_told_before_anything_is_read() {
     for (fields, named, code) in [
         (json!({"columns": ["id"], "source_columns": true}), "source_columns", "conflicting_fields"),
         (json!({"columns": ["id", "id"]}), "columns.1", "duplicate_field"),
+        (json!({"columns": (0..85_000).map(|n| format!("c{n}")).collect::<Vec<_>>()}), "columns", "invalid_field"),
+        (json!({"postgres": {"a\u{1}": 1}}), "postgres.a\\u{1}", "unknown_field"),
         (json!({"key": ["id", "id"]}), "key.1", "duplicate_field"),
     ] {
         let (_, answer) = stand.icehaul.post("/verify", &asked(fields)).await;
@@ -108,5 +148,11 @@ async fn a_damaged_file_is_no_defect_of_icehaul() {
     let job = stand.icehaul.run("/verify", &asked(json!({"columns": ["id"]}))).await;
     assert_eq!((&job["error"]["code"], &job["attempt"]), (&json!("source_file_damaged"), &json!(1)), "{job:#}");
     let message = job["error"]["message"].as_str().expect("a message");
+    // Nor is one that is larger than the table says; its beginning is no copy of it.
+    let other = stand.data_files().into_iter().find(|path| path.contains("/raw/a/")).expect("a file");
+    let longer = [std::fs::read(&other).expect("bytes"), b"more".to_vec()].concat();
+    std::fs::write(&other, longer).expect("written");
+    let copied = super::request("raw.a", "kept.a", json!({"copy": "files"}));
+    assert_eq!(stand.icehaul.run("/migrate", &copied).await["error"]["code"], "source_file_damaged");
     assert!(message.contains("raw.b") && message.contains(file.rsplit('/').next().expect("a name")), "{message}");
 }

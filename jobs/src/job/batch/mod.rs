@@ -6,6 +6,8 @@ mod plan;
 mod request;
 mod watch;
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 pub use request::MigrateBatch;
@@ -26,10 +28,16 @@ impl Task for MigrateBatch {
         &self.options
     }
 
-    fn catalogs(&self) -> Vec<(&'static str, Option<&str>)> {
-        let mut all =
-            vec![("source_catalog", self.source_catalog.as_deref()), ("dest_catalog", self.dest_catalog.as_deref())];
-        all.extend(self.source_catalogs.iter().map(|name| ("source_catalogs", Some(name.as_str()))));
+    fn catalogs(&self) -> Vec<(Cow<'static, str>, Option<&str>)> {
+        let mut all: Vec<(Cow<'static, str>, Option<&str>)> = vec![
+            ("source_catalog".into(), self.source_catalog.as_deref()),
+            ("dest_catalog".into(), self.dest_catalog.as_deref()),
+        ];
+        all.extend(self.source_catalogs.iter().map(|name| ("source_catalogs".into(), Some(name.as_str()))));
+        all.extend(self.migrations.iter().enumerate().flat_map(|(n, entry)| {
+            let named = entry.catalogs().into_iter().filter(|(_, catalog)| catalog.is_some());
+            named.map(move |(side, catalog)| (format!("migrations.{n}.{side}").into(), catalog))
+        }));
         all
     }
 

@@ -1,13 +1,13 @@
 //! Which tables a batch migrates, and where each goes: worked out once and kept, so that every attempt means the same.
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use icehaul_lake::{Lake, Namespace, TableName};
+use icehaul_lake::{Lake, Namespace};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::request::{MOST_TABLES, MigrateBatch, PLACEHOLDERS, Place, Tables, pattern};
-use crate::{Code, Ctx, Error, JobId, Result, audit, queue::JobError};
+use super::request::{MOST_TABLES, MigrateBatch, Place, Tables, pattern};
+use crate::{Code, Ctx, Error, JobId, Result, Status, audit, queue::JobError};
 
 /// What is to be done, and how far it is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -32,10 +32,18 @@ pub(super) struct Line {
     pub ended: Option<Ended>,
 }
 
+impl Line {
+    /// Ends it before there is a job: the request for it is refused.
+    pub fn refused(&mut self, error: &Error) {
+        let error = Some(JobError::of(error, 0));
+        self.ended = Some(Ended { status: Status::Failed, attempts: 0, result: serde_json::Value::Null, error });
+    }
+}
+
 /// How one table's job has ended.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Ended {
-    pub status: crate::Status,
+    pub status: Status,
     pub attempts: u32,
     pub result: serde_json::Value,
     pub error: Option<JobError>,
@@ -80,19 +88,6 @@ impl MigrateBatch {
         };
         self.migrations.iter().map(pair).collect()
     }
-
-    /// Where a chosen table goes.
-    fn destination(&self, source: &Place, default: &str) -> Result<Place> {
-        let filled = |template: &str| {
-            let catalog = source.catalog.as_deref().unwrap_or(default);
-            let parts = PLACEHOLDERS.iter().zip([catalog, &source.namespace, &source.table]);
-            parts.fold(template.to_owned(), |text, (name, part)| text.replace(name, part))
-        };
-        let namespace = filled(self.dest_namespace.as_deref().unwrap_or("{namespace}"));
-        let table = filled(self.dest_table.as_deref().unwrap_or("{table}"));
-        TableName::new(&namespace, &table)?;
-        Ok(Place { catalog: self.dest_catalog.clone(), namespace, table })
-    }
 }
 
 async fn chosen(request: &MigrateBatch, tables: &Tables, ctx: &Ctx) -> Result<Vec<(Place, Place)>> {
@@ -104,9 +99,18 @@ async fn chosen(request: &MigrateBatch, tables: &Tables, ctx: &Ctx) -> Result<Ve
     for catalog in catalogs {
         for (namespace, table) in names(ctx.lake(catalog.as_deref())?, request, tables).await? {
             let source = Place { catalog: catalog.clone(), namespace, table };
-            let dest = request.destination(&source, ctx.lakes.default_name())?;
+            let dest = request.destination(&source, ctx.lakes.default_name());
             pairs.push((source, dest));
         }
+    }
+    if let Tables::Names(names) = tables
+        && let Some(name) = names.iter().find(|name| pairs.iter().all(|(source, _)| source.table != **name))
+    {
+        return Err(Error::field(
+            "tables",
+            Code::TableNotFound,
+            format!("there is no table `{name}` where they are looked for"),
+        ));
     }
     Ok(pairs)
 }
@@ -123,28 +127,29 @@ async fn names(lake: &Lake, request: &MigrateBatch, tables: &Tables) -> Result<V
     };
     let mut found = Vec::new();
     for namespace in namespaces {
-        let there = lake.tables(&Namespace::new(&namespace)?).await?;
+        let Ok(known) = Namespace::new(&namespace) else {
+            // It is not silently left out: its line fails, and says why.
+            found.push((namespace, "*".to_owned()));
+            continue;
+        };
+        let there = lake.tables(&known).await?;
         let wanted: Vec<String> = match tables {
             Tables::Pattern(text) => {
                 let pattern = pattern(text).map_err(|detail| Error::field("tables", Code::InvalidField, detail))?;
                 there.into_iter().filter(|table| pattern.is_match(table)).collect()
             }
-            Tables::Names(names) => {
-                let missing = names.iter().find(|name| !there.contains(name));
-                if let Some(name) = missing.filter(|_| request.source_namespace.is_some()) {
-                    return Err(Error::new(Code::TableNotFound, format!("no table `{namespace}.{name}`")));
-                }
-                there.into_iter().filter(|table| names.contains(table)).collect()
-            }
+            Tables::Names(names) => there.into_iter().filter(|table| names.contains(table)).collect(),
         };
         found.extend(wanted.into_iter().map(|table| (namespace.clone(), table)));
     }
     Ok(found)
 }
 
-/// Two tables into one, or one into itself, is never meant.
+/// Two tables into one, one into itself, or one that is read and written is never meant: what comes out would depend on which
+/// is first.
 fn check(pairs: &[(Place, Place)], default: &str) -> Result<()> {
     let mut taken: HashMap<String, String> = HashMap::new();
+    let read: HashSet<String> = pairs.iter().map(|(source, _)| source.whole(default)).collect();
     for (source, dest) in pairs {
         let (source, dest) = (source.whole(default), dest.whole(default));
         if source == dest {
@@ -153,6 +158,10 @@ fn check(pairs: &[(Place, Place)], default: &str) -> Result<()> {
         if let Some(other) = taken.insert(dest.to_lowercase(), source.clone()) {
             let advice = "give them different names by `dest_namespace` or `dest_table`, such as `{catalog}_{table}`";
             let message = format!("`{other}` and `{source}` would both become `{dest}`: {advice}");
+            return Err(Error::new(Code::NameClash, message));
+        }
+        if read.contains(&dest) {
+            let message = format!("`{dest}` would be read and written in one batch: migrate the one before the other");
             return Err(Error::new(Code::NameClash, message));
         }
     }
@@ -188,6 +197,7 @@ mod tests {
         assert_eq!(fails(&[("a.x", "c.x"), ("b.x", "c.X")]), Some(Code::NameClash), "letter case is folded by engines");
         assert_eq!(fails(&[("a.x", "c.x"), ("b.x", "default.c.x")]), Some(Code::NameClash));
         assert_eq!(fails(&[("a.x", "default.a.x")]), Some(Code::SameTable));
+        assert_eq!(fails(&[("a.x", "a.y"), ("default.a.y", "a.z")]), Some(Code::NameClash), "read and written");
     }
 
     #[test]

@@ -1,9 +1,13 @@
 //! What a request for many migrations says.
-use icehaul_lake::TableName;
+use icehaul_lake::{Namespace, TableName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Code, Error, FieldError, Result, job::migrate::Manner, spec::JobOptions};
+use crate::{
+    Code, Error, FieldError, Result,
+    job::migrate::{Manner, MigrateTable},
+    spec::{JobOptions, Task},
+};
 
 /// The most tables of one request, and the most that are migrated side by side.
 pub(super) const MOST_TABLES: usize = 10_000;
@@ -115,6 +119,20 @@ impl Entry {
         let parts = (&self.dest_namespace, &self.dest_table);
         Place::of(self.dest.as_deref(), parts, self.dest_catalog.as_ref().or(catalog))
     }
+
+    /// The catalogs that it names by itself.
+    pub(super) fn catalogs(&self) -> [(&'static str, Option<&str>); 2] {
+        [
+            ("source", catalog_of(self.source.as_deref(), self.source_catalog.as_deref())),
+            ("dest", catalog_of(self.dest.as_deref(), self.dest_catalog.as_deref())),
+        ]
+    }
+}
+
+/// The catalog that a name begins with, or that is named apart.
+fn catalog_of<'a>(name: Option<&'a str>, apart: Option<&'a str>) -> Option<&'a str> {
+    let parts = name.and_then(|name| name.split_once('.')).filter(|(_, rest)| rest.contains('.'));
+    parts.map(|(catalog, _)| catalog).or(apart)
 }
 
 /// A table in a catalog; without a catalog the request's, or the default one.
@@ -157,6 +175,38 @@ impl Place {
 }
 
 impl MigrateBatch {
+    /// The request for one table.
+    pub(super) fn single(&self, source: &Place, dest: &Place) -> MigrateTable {
+        let mut options = self.options.clone();
+        options.run_at = None;
+        MigrateTable {
+            source_namespace: source.namespace.clone(),
+            source_table: source.table.clone(),
+            source_catalog: source.catalog.clone(),
+            source_snapshot: None,
+            dest_namespace: dest.namespace.clone(),
+            dest_table: dest.table.clone(),
+            dest_catalog: dest.catalog.clone(),
+            dry_run: false,
+            manner: self.manner.clone(),
+            options,
+        }
+    }
+
+    /// Where a chosen table goes.
+    pub(super) fn destination(&self, source: &Place, default: &str) -> Place {
+        let filled = |template: Option<&str>, without: &str| {
+            let catalog = source.catalog.as_deref().unwrap_or(default);
+            let parts = PLACEHOLDERS.iter().zip([catalog, &source.namespace, &source.table]);
+            parts.fold(template.unwrap_or(without).to_owned(), |text, (name, part)| text.replace(name, part))
+        };
+        Place {
+            catalog: self.dest_catalog.clone(),
+            namespace: filled(self.dest_namespace.as_deref(), "{namespace}"),
+            table: filled(self.dest_table.as_deref(), "{table}"),
+        }
+    }
+
     /// Finds what is wrong without any I/O.
     pub(super) fn faults(&self) -> Vec<FieldError> {
         let mut wrong = [self.options.check(), self.manner.check()].concat();
@@ -175,11 +225,26 @@ impl MigrateBatch {
             fault("source_catalogs", Code::ConflictingFields, "goes without `source_catalog`".into());
         }
         for (n, entry) in self.migrations.iter().enumerate() {
-            for (field, place) in [("source", entry.source_place(None)), ("dest", entry.dest_place(None))] {
+            let (source, dest) = (entry.source_place(None), entry.dest_place(None));
+            for (field, place) in [("source", &source), ("dest", &dest)] {
                 if let Err(e) = place {
                     fault(&format!("migrations.{n}.{field}"), e.code(), e.message().into());
                 }
             }
+            let (Ok(source), Ok(dest)) = (source, dest) else { continue };
+            let of_names = |fault: &FieldError| ["source", "dest"].iter().any(|side| fault.field.starts_with(side));
+            for found in self.single(&source, &dest).check().into_iter().filter(of_names) {
+                let side = if found.field.starts_with("source") { "source" } else { "dest" };
+                fault(&format!("migrations.{n}.{side}"), found.code, found.detail);
+            }
+        }
+        if let Some(Tables::Names(names)) = &self.tables
+            && names.is_empty()
+        {
+            fault("tables", Code::InvalidField, "names no table; `*` means all".into());
+        }
+        if let Some(Err(e)) = self.source_namespace.as_deref().map(Namespace::new) {
+            fault("source_namespace", Code::InvalidIdentifier, e.message().into());
         }
         if let Some(Tables::Pattern(text)) = &self.tables
             && let Err(detail) = pattern(text)
@@ -192,6 +257,19 @@ impl MigrateBatch {
                 fault(field, Code::InvalidField, format!("`{unknown}` stands for nothing: there are {known}"));
             }
         }
+        // What the rules make of a plain name must be a name too.
+        let plain = Place { catalog: None, namespace: "n".into(), table: "t".into() };
+        let made = self.destination(&plain, "c");
+        let fixed = self.dest_namespace.is_some() || self.dest_table.is_some();
+        if self.tables.is_some() && fixed && !made.namespace.contains(['{', '}']) && !made.table.contains(['{', '}']) {
+            let wrong = self.single(&plain, &made).check().into_iter();
+            let named = |field: &str| ["dest_namespace", "dest_table"].into_iter().find(|name| *name == field);
+            for found in wrong.filter(|found| found.code != Code::SameTable) {
+                if let Some(field) = named(&found.field) {
+                    fault(field, found.code, found.detail);
+                }
+            }
+        }
         if !(1..=MOST_SIDE_BY_SIDE).contains(&self.parallelism) {
             fault("parallelism", Code::InvalidField, format!("must be from 1 to {MOST_SIDE_BY_SIDE}"));
         }
@@ -200,7 +278,7 @@ impl MigrateBatch {
 }
 
 /// What stands for a part of the source's name.
-pub(super) const PLACEHOLDERS: [&str; 3] = ["{catalog}", "{namespace}", "{table}"];
+const PLACEHOLDERS: [&str; 3] = ["{catalog}", "{namespace}", "{table}"];
 
 /// Something in braces that stands for nothing.
 fn unknown_placeholder(template: &str) -> Option<String> {
@@ -237,6 +315,24 @@ mod tests {
         assert_eq!(faults(serde_json::json!({})), ["tables missing_field"]);
         assert_eq!(faults(serde_json::json!({"tables": "*", "migrations": [one]})), ["tables conflicting_fields"]);
         assert_eq!(faults(serde_json::json!({"tables": "("})), ["tables invalid_field"]);
+        let into_ours = serde_json::json!({"source": "a.b", "dest": "icehaul.c"});
+        assert_eq!(
+            faults(serde_json::json!({"migrations": [one, into_ours]})),
+            ["migrations.1.dest invalid_identifier"]
+        );
+        assert_eq!(faults(serde_json::json!({"tables": []})), ["tables invalid_field"]);
+        for (field, name) in [
+            ("dest_namespace", "a-b"),
+            ("dest_namespace", "icehaul"),
+            ("source_namespace", "b-1"),
+            ("dest_table", "{table} x"),
+        ] {
+            assert_eq!(
+                faults(serde_json::json!({"tables": "*", field: name})),
+                [format!("{field} invalid_identifier")],
+                "{name}"
+            );
+        }
         let bad = serde_json::json!({"migrations": [{"source": "a", "dest": "b.c"}]});
         assert_eq!(faults(bad), ["migrations.0.source invalid_identifier"]);
         let rule = |name: &str| faults(serde_json::json!({"tables": "*", "dest_namespace": name}));

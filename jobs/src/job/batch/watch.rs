@@ -3,18 +3,19 @@ use std::time::Duration;
 
 use chrono::Utc;
 use futures::TryStreamExt;
-use icehaul_lake::{At, Lake, failpoint};
+use icehaul_lake::{At, Lake, TableName, failpoint};
 use serde_json::{Value, json};
 
 use super::{
     MigrateBatch,
     plan::{Ended, Line, Plan},
+    request::Place,
 };
 use crate::{
     Children, Code, Ctx, Error, Result, Retry, Status, StopReason,
-    job::migrate::{MigrateMode, MigrateTable},
+    job::migrate::MigrateMode,
     report::{AnyReport, BatchLine, BatchReport, Store, Verdict},
-    spec::JobSpec,
+    spec::{JobSpec, Task},
 };
 
 /// So many of the newest reports tell how fast migrations are here.
@@ -103,14 +104,18 @@ impl Watch<'_> {
                 None => running += 1,
             }
         }
-        for line in plan.tables.iter_mut().filter(|line| !line.submitted) {
+        for line in plan.tables.iter_mut().filter(|line| !line.submitted && line.ended.is_none()) {
             if running >= self.request.parallelism {
                 break;
             }
             self.ctx.stop.check()?;
-            let spec = JobSpec::MigrateTable(Box::new(self.request_for(line)));
-            self.children.submit(self.ctx.job, line.job, spec).await?;
-            (line.submitted, plan.changed_at) = (true, Utc::now());
+            plan.changed_at = Utc::now();
+            if let Err(error) = self.check(line) {
+                line.refused(&error);
+                continue;
+            }
+            self.submit(line).await?;
+            line.submitted = true;
             running += 1;
             failpoint::hit("batch.submitted").await?;
         }
@@ -136,8 +141,7 @@ impl Watch<'_> {
             Ok(job) => job,
             // Redis has lost it, or forgotten it while nobody looked: then it is done again, which finds what is done.
             Err(error) if matches!(error.code(), Code::JobNotFound | Code::JobExpired) => {
-                let spec = JobSpec::MigrateTable(Box::new(self.request_for(line)));
-                self.children.submit(self.ctx.job, line.job, spec).await?;
+                self.submit(line).await?;
                 return Ok(None);
             }
             Err(error) => return Err(error),
@@ -151,22 +155,19 @@ impl Watch<'_> {
         Ok(job.status.is_terminal().then_some(ended))
     }
 
-    /// The request for one table.
-    fn request_for(&self, line: &Line) -> MigrateTable {
-        let mut options = self.request.options.clone();
-        options.run_at = None;
-        MigrateTable {
-            source_namespace: line.source.namespace.clone(),
-            source_table: line.source.table.clone(),
-            source_catalog: line.source.catalog.clone(),
-            source_snapshot: None,
-            dest_namespace: line.dest.namespace.clone(),
-            dest_table: line.dest.table.clone(),
-            dest_catalog: line.dest.catalog.clone(),
-            dry_run: false,
-            manner: self.request.manner.clone(),
-            options,
+    /// Whether the request for one table would be accepted.
+    fn check(&self, line: &Line) -> Result<()> {
+        let request = self.request.single(&line.source, &line.dest);
+        let faults = request.check();
+        if !faults.is_empty() {
+            return Err(Error::fields(faults));
         }
+        request.catalogs().into_iter().try_for_each(|(_, catalog)| self.ctx.lake(catalog).map(drop))
+    }
+
+    async fn submit(&self, line: &Line) -> Result<()> {
+        let request = self.request.single(&line.source, &line.dest);
+        self.children.submit(self.ctx.job, line.job, JobSpec::MigrateTable(Box::new(request))).await
     }
 
     /// Stops the tables that are under way.
@@ -185,27 +186,61 @@ async fn dry_run(request: &MigrateBatch, ctx: &Ctx, plan: &Plan) -> Result<Value
     let (mut files, mut bytes, mut rows) = (0, 0, 0);
     for line in &plan.tables {
         ctx.stop.check()?;
-        let name = icehaul_lake::TableName::new(&line.source.namespace, &line.source.table)?;
-        let table = ctx.lake(line.source.catalog.as_deref())?.table(&name).await?;
-        let mut size = (0_u64, 0_u64, 0_u64, true);
-        let mut all = table.data_files(At::Current).await?;
-        while let Some(file) = ctx.stop.or(async { Ok(all.try_next().await?) }).await? {
-            size = (size.0 + 1, size.1 + file.bytes, size.2 + file.rows, size.3 && !file.has_deletes);
-        }
-        (files, bytes, rows) = (files + size.0, bytes + size.1, rows + size.2);
-        let dest = icehaul_lake::TableName::new(&line.dest.namespace, &line.dest.table)?;
-        let there = ctx.lake(line.dest.catalog.as_deref())?.table(&dest).await.is_ok();
+        let (size, there) = (size(ctx, &line.source).await, is_there(ctx, &line.dest).await);
+        ctx.stop.check()?;
+        let exists = matches!(there, Ok(true)) && request.manner.mode == MigrateMode::Create;
+        let failed = size.as_ref().err().or(there.as_ref().err()).map(Error::code);
+        let problem = failed.or(exists.then_some(Code::TableExists));
+        let size = size.ok();
+        let of = |figure: fn(&Size) -> u64| size.as_ref().map(figure);
+        let sizes = (of(|size| size.files), of(|size| size.bytes), of(|size| size.rows));
+        files += sizes.0.unwrap_or_default();
+        bytes += sizes.1.unwrap_or_default();
+        rows += sizes.2.unwrap_or_default();
         tables.push(json!({
             "source": line.source.whole(ctx.lakes.default_name()), "destination": line.dest.whole(ctx.lakes.default_name()),
-            "files": size.0, "bytes": size.1, "rows": size.2, "rows_exact": size.3, "destination_exists": there,
-            "problem": (there && request.manner.mode == MigrateMode::Create).then_some(Code::TableExists),
+            "files": sizes.0, "bytes": sizes.1, "rows": sizes.2, "rows_exact": size.map(|size| !size.has_deletes),
+            "destination_exists": there.ok(), "problem": problem,
         }));
     }
     let first = plan.tables.first().and_then(|line| line.dest.catalog.as_deref());
-    let rate = rate(ctx.lake(first)?, request.manner.copy.as_str()).await?;
+    let rate = match ctx.lake(first) {
+        Ok(lake) => rate(lake, request.manner.copy.as_str()).await?,
+        Err(_) => None,
+    };
     let seconds = rate.map(|rate| (bytes as f64 / rate * 10.0).ceil() / 10.0);
     Ok(json!({"status": "success", "dry_run": true, "parallelism": request.parallelism, "files": files, "bytes": bytes,
               "rows": rows, "seconds_estimate": seconds, "tables": tables}))
+}
+
+/// How much is to be read of a table.
+#[derive(Default)]
+struct Size {
+    files: u64,
+    bytes: u64,
+    /// Those of the files; rows that were deleted from them are among them.
+    rows: u64,
+    has_deletes: bool,
+}
+
+async fn size(ctx: &Ctx, place: &Place) -> Result<Size> {
+    let name = TableName::new(&place.namespace, &place.table)?;
+    let table = ctx.lake(place.catalog.as_deref())?.table(&name).await?;
+    let (mut size, mut all) = (Size::default(), table.data_files(At::Current).await?);
+    while let Some(file) = ctx.stop.or(async { Ok(all.try_next().await?) }).await? {
+        (size.files, size.bytes, size.rows) = (size.files + 1, size.bytes + file.bytes, size.rows + file.rows);
+        size.has_deletes |= file.has_deletes;
+    }
+    Ok(size)
+}
+
+async fn is_there(ctx: &Ctx, place: &Place) -> Result<bool> {
+    let name = TableName::new(&place.namespace, &place.table)?;
+    match ctx.lake(place.catalog.as_deref())?.table(&name).await.map_err(Error::from) {
+        Ok(_) => Ok(true),
+        Err(error) if matches!(error.code(), Code::TableNotFound | Code::NamespaceNotFound) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// The bytes per second of the newest migrations into this warehouse that copied in the same way; `None` if there are none.
@@ -224,8 +259,11 @@ async fn report(request: &MigrateBatch, ctx: &Ctx, plan: &Plan) -> Result<BatchR
     let name = ctx.lakes.default_name();
     let mut tables = Vec::new();
     for line in &plan.tables {
-        let store = Store(ctx.lake(line.dest.catalog.as_deref())?);
-        tables.push(told(line, name, store.has(&line.job.to_string()).await?));
+        let has_report = match ctx.lake(line.dest.catalog.as_deref()) {
+            Ok(lake) => Store(lake).has(&line.job.to_string()).await?,
+            Err(_) => false,
+        };
+        tables.push(told(line, name, has_report));
     }
     let count = |status: &str| tables.iter().filter(|line| line.status == status).count() as u64;
     let (succeeded, failed, cancelled) = (count("succeeded"), count("failed"), count("cancelled"));

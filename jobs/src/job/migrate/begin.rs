@@ -48,6 +48,13 @@ pub(super) struct Begun {
     pub evidence: Evidence,
 }
 
+/// The snapshot of the source that a destination has got, and the schema that it was read with; earlier releases did not note
+/// that.
+fn reached(cursor: &str) -> (Option<i64>, Option<i32>) {
+    let (snapshot, schema) = cursor.split_once(" schema ").unwrap_or((cursor, ""));
+    (snapshot.parse().ok(), schema.parse().ok())
+}
+
 /// A transformed column, as tables tell theirs.
 fn column_of(field: &arrow_schema::Field) -> Column {
     Column { id: 0, name: field.name().clone(), sql_type: sql_type_of(field), nullable: true, doc: None }
@@ -82,7 +89,9 @@ impl Migration<'_> {
         let step = self.step(&source, before)?;
         let manner = &self.request.manner;
         if manner.mode == MigrateMode::Incremental {
-            source.since = step.from.as_ref().and_then(|from| from.value.parse().ok());
+            let (since, schema) = step.from.as_ref().map(|from| reached(&from.value)).unwrap_or_default();
+            source.since = since;
+            self.check_columns(&source, schema)?;
             self.ctx.stop.or(self.find_changes(&mut source)).await?;
         }
         self.ctx.stop.or(source.measure()).await?;
@@ -186,7 +195,7 @@ impl Migration<'_> {
             return Err(Error::field("mode", Code::CursorUnknown, message));
         }
         let value = match source.at {
-            At::Snapshot(id) => id.to_string(),
+            At::Snapshot(id) => format!("{id} schema {}", source.table.schema_id(source.at)?),
             At::Current | At::Timestamp(_) => String::new(),
         };
         Ok(CursorMove { source: name, from, to: Cursor { column: "snapshot".to_owned(), value } })

@@ -28,6 +28,17 @@ impl Migration<'_> {
         Err(Error::field(format!("key.{n}"), Code::SourceColumnNotFound, detail))
     }
 
+    /// Refuses a source whose columns are not called any more what they were: its new rows would go into other columns than the
+    /// old ones, and no comparison of the new ones alone would see it.
+    pub fn check_columns(&self, source: &Pinned, schema: Option<i32>) -> Result<()> {
+        let Some(since) = source.since else { return Ok(()) };
+        let Some(moved) = source.table.column_moved(since, schema, source.at)? else { return Ok(()) };
+        let message = format!(
+            "the source's column {moved} since the last migration: use `mode` `overwrite`, which takes all rows over"
+        );
+        Err(Error::new(Code::SourceRewritten, message))
+    }
+
     /// Finds out what has changed since the last migration, if files were not only added.
     pub async fn find_changes(&self, source: &mut Pinned) -> Result<()> {
         let (Some(since), manner) = (source.since, &self.request.manner) else { return Ok(()) };

@@ -159,8 +159,11 @@ impl Evidence {
             Some(false) => Verdict::Mismatch,
             None => Verdict::NotCompared,
         };
-        report.not_checked =
-            vec!["Values: the copies are compared byte by byte with their sources, nothing is decoded.".to_owned()];
+        let values = match files.matches {
+            Some(_) => "Values: the copies are compared byte by byte with their sources, nothing is decoded.",
+            None => "Values, and the bytes of the copies: `validate` was false, so that they were not read back.",
+        };
+        report.not_checked = vec![values.to_owned()];
         if snapshots.is_none() {
             let text = "Earlier snapshots of the source, its branches and tags: only the files of the snapshot named here were copied.";
             report.not_checked.push(text.to_owned());
@@ -241,7 +244,8 @@ impl Evidence {
             all.push(text.to_owned());
         }
         let adds = matches!(self.mode, MigrateMode::Append | MigrateMode::Incremental);
-        let whole = self.report.transfer.as_ref().is_some_and(|transfer| transfer.changes.is_some());
+        let whole = self.report.verdict != Verdict::NotCompared
+            && self.report.transfer.as_ref().is_some_and(|transfer| transfer.changes.is_some());
         if adds && !whole && self.report.destination.snapshot_before.is_some() {
             all.push(
                 "The rows that were in the destination before: the comparison is of the rows that were added.".into(),

@@ -8,6 +8,8 @@ mod request;
 mod result;
 mod transform;
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 pub(super) use request::Manner;
@@ -38,8 +40,11 @@ impl Task for MigrateTable {
         Some(format!("{}.{}", self.dest_namespace, self.dest_table))
     }
 
-    fn catalogs(&self) -> Vec<(&'static str, Option<&str>)> {
-        vec![("source_catalog", self.source_catalog.as_deref()), ("dest_catalog", self.dest_catalog.as_deref())]
+    fn catalogs(&self) -> Vec<(Cow<'static, str>, Option<&str>)> {
+        vec![
+            ("source_catalog".into(), self.source_catalog.as_deref()),
+            ("dest_catalog".into(), self.dest_catalog.as_deref()),
+        ]
     }
 
     async fn run(&self, ctx: &Ctx) -> Result<Value> {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::transform::Transform;
 use crate::{
     Code, FieldError, Result,
-    spec::{CompressionName, JobOptions, SchemaModeName, yes},
+    spec::{CompressionName, JobOptions, MOST_COLUMNS, SchemaModeName, repeated, yes},
 };
 
 /// The most rows that a report shows.
@@ -67,7 +67,7 @@ pub struct Manner {
     /// The columns that tell the source's rows apart, for `mode` `incremental`: rows that were deleted or replaced since the last
     /// migration are found by them. What comes of it must be what the source is, else nothing is published.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(example = &["id"])]
+    #[schemars(example = &["id"], length(max = MOST_COLUMNS))]
     pub key: Vec<String>,
     /// How rows are changed on their way; they come as they are without it. The comparison is then of the changed rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -167,7 +167,7 @@ impl Manner {
             let detail = "goes with `mode` `incremental` only".to_owned();
             wrong.push(FieldError { field: "key".into(), code: Code::ConflictingFields, detail });
         }
-        if let Some((n, _)) = self.key.iter().enumerate().find(|(n, name)| self.key[..*n].contains(name)) {
+        if let Some(n) = repeated(&self.key) {
             let detail = "is named twice".to_owned();
             wrong.push(FieldError { field: format!("key.{n}"), code: Code::DuplicateField, detail });
         }

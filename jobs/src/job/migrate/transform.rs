@@ -5,7 +5,7 @@ use icehaul_lake::sql;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Code, Error, FieldError, Result, source::Dialect};
+use crate::{Code, Error, FieldError, Result, source::Dialect, spec::MOST_COLUMNS};
 
 /// How rows are changed on their way. Expressions are SQL over the source's columns; each row becomes one row or none.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -14,6 +14,7 @@ use crate::{Code, Error, FieldError, Result, source::Dialect};
 pub struct Transform {
     /// Only these columns, in this order; all if there are none here.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MOST_COLUMNS))]
     pub select: Vec<String>,
     /// New names of columns.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -32,11 +33,20 @@ pub struct Transform {
 impl Transform {
     /// Finds what is wrong without any I/O.
     pub(super) fn check(&self) -> Vec<FieldError> {
-        let refused = |(field, sql): (String, String)| {
-            let error = Error::from(sql::check_transform(&sql).err()?);
+        let fault = |field: String, checked: icehaul_lake::Result<()>| {
+            let error = Error::from(checked.err()?);
             Some(FieldError { field, code: error.code(), detail: error.message().to_owned() })
         };
-        self.parts().filter_map(refused).collect()
+        let computed = self.computed.iter().map(|(name, text)| (format!("transform.computed.{name}"), text));
+        let filter = self.filter.iter().map(|text| ("transform.where".to_owned(), text));
+        let expressions = computed.chain(filter).filter_map(|(field, text)| fault(field, sql::check_expression(text)));
+        let types = self.cast.iter();
+        let types = types.filter_map(|(name, text)| fault(format!("transform.cast.{name}"), sql::check_type(text)));
+        let wrong: Vec<_> = expressions.chain(types).collect();
+        if !wrong.is_empty() {
+            return wrong;
+        }
+        self.parts().filter_map(|(field, sql)| fault(field, sql::check_transform(&sql))).collect()
     }
 
     /// Each expression as a statement of its own, with the field that it is from.
@@ -65,6 +75,12 @@ impl Transform {
             }
         }
         let chosen = if self.select.is_empty() { columns } else { &self.select };
+        let changed =
+            self.rename.keys().map(|name| ("rename", name)).chain(self.cast.keys().map(|name| ("cast", name)));
+        if let Some((field, name)) = changed.into_iter().find(|(_, name)| !chosen.contains(name)) {
+            let detail = format!("`{name}` is not among the columns of `select`");
+            return Err(Error::field(format!("transform.{field}.{name}"), Code::ConflictingFields, detail));
+        }
         self.check_names(chosen)?;
         let column = |name: &String| {
             let value = match self.cast.get(name) {
@@ -125,6 +141,15 @@ mod tests {
         assert_eq!(clash(r#"{"rename": {"b": "a"}}"#), "transform.rename.b");
         assert_eq!(clash(r#"{"computed": {"x": "a + 1"}}"#), "transform.computed.x");
         assert_eq!(clash(r#"{"select": ["a", "a"]}"#), "transform.select");
+        for wrong in [
+            r#"{"computed": {"c": "1) AS sneaky, (2"}}"#,
+            r#"{"cast": {"a": "BIGINT) AS x2, CAST(b AS BIGINT"}}"#,
+            r#"{"where": "true) UNION (SELECT 1"}"#,
+            r#"{"computed": {"c": "1 AS x"}}"#,
+        ] {
+            let transform: Transform = serde_json::from_str(wrong).expect("a transform");
+            assert_eq!(transform.check().first().map(|fault| fault.code), Some(Code::InvalidQuery), "{wrong}");
+        }
         let wrong = Transform { filter: Some("a >".into()), ..Transform::default() };
         assert_eq!(wrong.check()[0].field, "transform.where");
     }

@@ -16,7 +16,14 @@ impl VerifyTables {
     ) -> Result<Vec<String>> {
         let known = |name: &String| here.iter().chain(there.iter()).any(|column| column.name == *name);
         let mut left_out = Vec::new();
-        if let Some(chosen) = self.meant(source, destination)? {
+        if let Some(mut chosen) = self.meant(source, destination)? {
+            if self.source_columns {
+                // Columns may have got other names since they were loaded.
+                left_out.extend(chosen.extract_if(.., |name| !known(name)));
+                if chosen.is_empty() {
+                    return Err(not_noted());
+                }
+            }
             if let Some((n, name)) = chosen.iter().enumerate().find(|(_, name)| !known(name)) {
                 return Err(unknown(&format!("columns.{n}"), name, here));
             }
@@ -44,21 +51,15 @@ impl VerifyTables {
         }
         let mut noted = [source, destination].into_iter().filter_map(Side::source_columns).flatten().peekable();
         if noted.peek().is_none() {
-            let detail = "no load of Icehaul has noted its columns in either table; give `columns`";
-            return Err(Error::field("source_columns", Code::SourceColumnNotFound, detail));
+            return Err(not_noted());
         }
         Ok(Some(noted.collect()))
     }
+}
 
-    /// The options that choose the same columns and rows again.
-    pub(super) fn chosen(&self) -> String {
-        let list = |option: &str, names: &[String]| match names {
-            [] => String::new(),
-            names => format!(" --{option} '{}'", names.join(",").replace('\'', "'\\''")),
-        };
-        let source = if self.source_columns { " --source-columns true" } else { "" };
-        list("columns", &self.columns) + source + &list("key", &self.key)
-    }
+fn not_noted() -> Error {
+    let detail = "no load of Icehaul has noted columns that these tables have; give `columns`";
+    Error::field("source_columns", Code::SourceColumnNotFound, detail)
 }
 
 fn unknown(field: &str, name: &str, here: &[Column]) -> Error {

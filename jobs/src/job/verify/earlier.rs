@@ -1,9 +1,8 @@
 //! An earlier report, held to the tables that it is of.
-use super::VerifyTables;
+use super::{Level, VerifyTables};
 use crate::{
     Code, Ctx, Error, Result,
     report::{AnyReport, Report, Store, TableState},
-    spec::Task,
 };
 
 /// A report whose tables can be compared again.
@@ -14,6 +13,9 @@ impl Earlier {
     pub async fn find(ctx: &Ctx, id: &str) -> Result<Self> {
         let why = match Store::find(&ctx.lakes, id).await?.report {
             AnyReport::One(report) if report.verify_again.is_some() => return Ok(Self(report)),
+            AnyReport::One(report) if report.status != "success" && report.transfer.is_some() => {
+                "nothing was published by that migration"
+            }
             AnyReport::One(report) if report.source.uuid.is_none() => {
                 "the rows were those of a database query, which has no snapshots"
             }
@@ -31,24 +33,51 @@ impl Earlier {
         &self.0.migration_id
     }
 
-    /// The comparison that it asks for: of the columns that it compared, if it was not of all of them.
+    /// The comparison that it asks for: of the columns that it compared, and no further than it went.
     pub fn request(&self, asked: &VerifyTables) -> VerifyTables {
-        let was = serde_json::from_value::<VerifyTables>(self.0.request.clone()).ok();
-        let was =
-            was.filter(|_| self.0.kind == VerifyTables::KIND && asked.columns.is_empty() && !asked.source_columns);
-        let (columns, source_columns) =
-            was.map_or_else(|| (asked.columns.clone(), asked.source_columns), |was| (was.columns, was.source_columns));
+        let old = &self.0;
         let name = |table: &TableState| Some(format!("{}.{}", table.catalog, table.table));
-        let (here, there) = (&self.0.source, &self.0.destination);
-        VerifyTables {
-            source: name(here),
-            destination: name(there),
-            source_snapshot: here.snapshot_id.clone(),
-            destination_snapshot: there.snapshot_id.clone(),
-            columns,
-            source_columns,
+        let mut request = VerifyTables {
+            source: name(&old.source),
+            destination: name(&old.destination),
+            source_snapshot: old.source.snapshot_id.clone(),
+            destination_snapshot: old.destination.snapshot_id.clone(),
             ..asked.clone()
+        };
+        if request.columns.is_empty() && !request.source_columns {
+            request.columns = match self.is_verification() {
+                true => old.schema.columns.iter().map(|column| column.name.clone()).collect(),
+                // The destination may have had more columns before.
+                false => old.fingerprints.columns.clone(),
+            };
         }
+        if self.is_verification() {
+            request.level = request.level.min(match (old.checksum_match, old.row_count_match) {
+                (Some(_), _) => Level::Checksum,
+                (None, Some(_)) => Level::Counts,
+                (None, None) => Level::Schema,
+            });
+        }
+        request
+    }
+
+    fn is_verification(&self) -> bool {
+        self.0.transfer.is_none()
+    }
+
+    /// The schema that the source was read with.
+    pub fn source_schema(&self) -> Option<i32> {
+        self.0.source.schema_id
+    }
+
+    /// The same of the destination.
+    pub fn destination_schema(&self) -> Option<i32> {
+        self.0.destination.schema_id
+    }
+
+    /// Whether a difference of the columns is one that the migration has made or accepted.
+    pub fn permitted(&self, difference: &String) -> bool {
+        !self.is_verification() && self.0.schema.differences().contains(difference)
     }
 
     /// In what the tables are not any more what the report says.
@@ -62,25 +91,43 @@ impl Earlier {
                 (&old.fingerprints.destination, &now.fingerprints.destination),
             ),
         ];
+        let counts = [(Some(old.rows.source), Some(now.rows.source)), (old.rows.destination, now.rows.destination)];
+        let counted = old.row_count_match.is_some() && now.row_count_match.is_some();
         let mut found = Vec::new();
-        for (side, (before, table), (was, is)) in sides {
+        for ((side, (before, table), prints), rows) in sides.into_iter().zip(counts) {
             if before.uuid != table.uuid {
                 found.push(format!("the {side} `{}` is another table than that of the report", table.table));
             }
-            if was.is_some() && is.is_some() && old.fingerprints.columns == now.fingerprints.columns && was != is {
-                let snapshot = table.snapshot_id.as_deref().unwrap_or("none");
-                found.push(format!(
+            let snapshot = table.snapshot_id.as_deref().unwrap_or("none");
+            match (prints, rows) {
+                ((Some(was), Some(is)), _) if self.same_columns(now) && was != is => found.push(format!(
                     "the {side} has changed since the report: at its snapshot {snapshot} it has other rows"
-                ));
+                )),
+                (_, (Some(was), Some(is))) if counted && was != is => found.push(format!(
+                    "the {side} has changed since the report: at its snapshot {snapshot} it has {is} rows, not {was}"
+                )),
+                _ => {}
             }
         }
         found
     }
 
+    fn same_columns(&self, now: &Report) -> bool {
+        self.0.fingerprints.columns == now.fingerprints.columns
+    }
+
     /// What could not be held to the report.
-    pub fn not_checked(&self) -> Option<String> {
-        let text =
-            "The rows against the earlier report: it has no fingerprints, so that only the two sides were compared.";
-        self.0.fingerprints.destination.is_none().then(|| text.to_owned())
+    pub fn not_checked(&self, now: &Report) -> Option<String> {
+        let prints = [&self.0.fingerprints, &now.fingerprints];
+        let there = prints.iter().all(|prints| prints.source.is_some() && prints.destination.is_some());
+        let why = match there && self.same_columns(now) {
+            true => return None,
+            false if self.0.fingerprints.destination.is_none() => "it has no fingerprints",
+            false if !there => "values were not compared",
+            false => "other columns were compared than those of its fingerprints",
+        };
+        Some(format!(
+            "The rows against the earlier report: {why}, so that the two sides were compared with each other only."
+        ))
     }
 }

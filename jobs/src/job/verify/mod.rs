@@ -5,6 +5,8 @@ mod earlier;
 mod request;
 mod side;
 
+use std::borrow::Cow;
+
 use chrono::Utc;
 use icehaul_lake::measure::{By, Depth, differences};
 use serde_json::Value;
@@ -42,9 +44,9 @@ impl Task for VerifyTables {
         &self.options
     }
 
-    fn catalogs(&self) -> Vec<(&'static str, Option<&str>)> {
+    fn catalogs(&self) -> Vec<(Cow<'static, str>, Option<&str>)> {
         let named = [("source", self.source.as_ref()), ("destination", self.destination.as_ref())].into_iter();
-        named.filter_map(|(field, name)| Some((field, Named::parse(name?).ok()?.catalog))).collect()
+        named.filter_map(|(field, name)| Some((field.into(), Named::parse(name?).ok()?.catalog))).collect()
     }
 
     fn check_names(&self, names: &Names<'_>) -> Vec<FieldError> {
@@ -86,13 +88,23 @@ impl VerifyTables {
             Some(queried) => Side::Database(Box::new(Database::plan(ctx, queried).await?)),
             None => {
                 let name = self.source.as_deref().unwrap_or_default();
-                Side::table(ctx, name, Self::at(self.source_snapshot.as_deref())).await?
+                let schema = earlier.and_then(Earlier::source_schema);
+                Side::table(ctx, name, Self::at(self.source_snapshot.as_deref()), schema).await?
             }
         };
         let there = Self::at(self.destination_snapshot.as_deref());
-        let destination = Side::table(ctx, self.destination(), there).await?;
+        let schema = earlier.and_then(Earlier::destination_schema);
+        let destination = Side::table(ctx, self.destination(), there, schema).await?;
+        if source.is(&destination) {
+            let detail = "is the source itself, in the same state: name another table or snapshot";
+            return Err(Error::field("destination", Code::SameTable, detail));
+        }
         let mut report = self.begin(ctx, &source, &destination).await?;
         let mut found = report.schema.differences();
+        if let Some(earlier) = earlier {
+            found.retain(|difference| !earlier.permitted(difference));
+            report.schema_match = found.is_empty();
+        }
         // A database is read to be counted, which the comparison does anyway.
         let counts_first = self.level == Level::Counts || matches!(source, Side::Table { .. });
         if self.level != Level::Schema && counts_first {
@@ -115,12 +127,14 @@ impl VerifyTables {
         }
         if let Some(earlier) = earlier {
             found.extend(earlier.differences(&report));
-            report.not_checked.extend(earlier.not_checked());
+            report.not_checked.extend(earlier.not_checked(&report));
         }
         watch.end();
         report.phases = watch.phases();
         self.conclude(ctx, &mut report, found);
-        if let (Some(earlier), Verdict::Match) = (earlier, report.verdict) {
+        if let (Some(earlier), Verdict::Match) =
+            (earlier.filter(|one| one.not_checked(&report).is_none()), report.verdict)
+        {
             report.summary = format!("{}, and as report {} says", report.summary, earlier.id());
         }
         Ok(report)
@@ -162,9 +176,17 @@ impl VerifyTables {
         watch: &mut Stopwatch,
     ) -> Result<Vec<String>> {
         let columns = comparable(&report.schema.columns, source, destination)?;
+        let shared =
+            report.schema.columns.iter().filter(|column| column.source.is_some() && column.destination.is_some());
+        let others = shared.filter(|column| column.matches && !columns.contains(&column.name));
+        let unlike: Vec<_> = others
+            .map(|column| {
+                format!("column `{}` has values of other kinds on both sides, which cannot be compared", column.name)
+            })
+            .collect();
         if columns.is_empty() {
             report.not_checked.push("Values: the tables have no column of one name and kind.".to_owned());
-            return Ok(Vec::new());
+            return Ok(unlike);
         }
         let sample = self.sample_rows.unwrap_or(SHOWN) as usize;
         let depth = Depth { figures: true, sample };
@@ -172,6 +194,7 @@ impl VerifyTables {
         let there = destination.rows().measure(&columns, depth).await?;
         let comparison = Comparison::of(&columns, &here, &there);
         let mut found = comparison.differences();
+        found.extend(unlike);
         let same = comparison.checksum_matches();
         report.take(comparison);
         if !same {
@@ -219,7 +242,7 @@ impl VerifyTables {
         }
         report.finished_at = Utc::now();
         report.duration_seconds = seconds(report.finished_at - report.started_at);
-        report.verify_again = self.source.is_some().then(|| report.command() + &self.chosen());
+        report.verify_again = self.source.is_some().then(|| report.command());
         report.attempts.attempt = ctx.attempt;
     }
 }

@@ -7,7 +7,7 @@ use super::database::Queried;
 use crate::{
     Code, Error, FieldError, Result,
     source::{MySql, Names, Postgres, Source},
-    spec::{JobOptions, closed},
+    spec::{JobOptions, MOST_COLUMNS, closed, repeated},
 };
 
 /// The most rows that a report shows.
@@ -50,6 +50,7 @@ pub struct VerifyTables {
     pub level: Level,
     /// Only these columns are compared; without it all of them are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MOST_COLUMNS))]
     pub columns: Vec<String>,
     /// Only the columns are compared that the newest load of either table took from its source: not those that Icehaul adds,
     /// such as when a row was loaded.
@@ -58,6 +59,7 @@ pub struct VerifyTables {
     /// Columns that tell rows apart: rows of one key are shown beside each other. Without it a differing row is shown beside the
     /// one with the most equal values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MOST_COLUMNS))]
     pub key: Vec<String>,
     /// So many rows are shown in the report, drawn by their digests; 5 if not given. As many differing ones, but at least 10;
     /// with 0 no row is shown at all.
@@ -70,7 +72,7 @@ pub struct VerifyTables {
 }
 
 /// How much is compared.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// The columns.
@@ -157,7 +159,7 @@ impl VerifyTables {
             fault("source_columns", Code::ConflictingFields, "goes without `columns`: each names the columns".into());
         }
         for (field, names) in [("columns", &self.columns), ("key", &self.key)] {
-            if let Some(n) = (1..names.len()).find(|n| names[..*n].contains(&names[*n])) {
+            if let Some(n) = repeated(names) {
                 let detail = format!("`{}` is named twice", names[n]);
                 fault(&format!("{field}.{n}"), Code::DuplicateField, detail);
             }

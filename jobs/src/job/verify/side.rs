@@ -15,13 +15,27 @@ pub(super) enum Side {
 }
 
 impl Side {
-    /// A table, at the snapshot that is its current one now if none is named.
-    pub async fn table(ctx: &Ctx, name: &str, at: At) -> Result<Self> {
+    /// A table, at the snapshot that is its current one now if none is named, read with a schema of its own if one is.
+    pub async fn table(ctx: &Ctx, name: &str, at: At, schema: Option<i32>) -> Result<Self> {
         let named = Named::parse(name)?;
-        let table = Box::new(ctx.lake(named.catalog)?.table(&named.table).await?);
+        let table = ctx.lake(named.catalog)?.table(&named.table).await?;
+        let table = Box::new(match schema {
+            Some(id) => table.read_as(id)?,
+            None => table,
+        });
         let at = table.snapshot_id(at)?.map_or(At::Current, At::Snapshot);
         let catalog = named.catalog.unwrap_or(ctx.lakes.default_name()).to_owned();
         Ok(Self::Table { catalog, table, at })
+    }
+
+    /// Whether both are one table in one state.
+    pub fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Table { table, at, .. }, Self::Table { table: other, at: there, .. }) => {
+                table.metadata().uuid() == other.metadata().uuid() && at == there
+            }
+            _ => false,
+        }
     }
 
     pub fn rows(&self) -> Rows<'_> {
