@@ -25,6 +25,12 @@ use crate::{
 /// The most names in a list of columns: a table has no more.
 pub(crate) const MOST_COLUMNS: usize = 2000;
 
+/// Why no job may write to a namespace; `None` if it may.
+pub(crate) fn reserved(namespace: &str) -> Option<String> {
+    let own = namespace == audit::NAMESPACE;
+    own.then(|| format!("the namespace `{namespace}` is Icehaul's own: no job may write there"))
+}
+
 /// The place of the first name that was there before.
 pub(crate) fn repeated(names: &[String]) -> Option<usize> {
     let mut seen = HashSet::new();
@@ -198,10 +204,8 @@ impl JobSpec {
     /// As [`JobSpec::seal`]; [`Code::InvalidIdentifier`] for a table in the namespace of the audit trail.
     pub fn into_job(self, id: JobId, sealer: &Sealer, batch: Option<JobId>) -> Result<NewJob> {
         let options = self.options().clone();
-        let reserved = |table: &String| table.split('.').next().is_some_and(|name| name == audit::NAMESPACE);
-        if let Some(table) = self.table().filter(reserved) {
-            let message = format!("`{table}` cannot be written: the namespace `{}` is Icehaul's own", audit::NAMESPACE);
-            return Err(Error::new(Code::InvalidIdentifier, message));
+        if let Some(why) = self.table().as_deref().and_then(|table| reserved(table.split('.').next()?)) {
+            return Err(Error::new(Code::InvalidIdentifier, why));
         }
         Ok(NewJob {
             id,

@@ -350,7 +350,7 @@ async fn what_cannot_be_read_rightly_is_refused() {
     assert!(Path::new(local).starts_with(f.dir.path()));
     std::fs::write(local, b"no parquet").expect("overwritten");
     let (kind, message) = refused(&table).await;
-    assert!(kind == Kind::Internal && message.contains(&files[0].path), "{message}");
+    assert!(kind == Kind::FileDamaged && message.contains(&files[0].path), "{message}");
     std::fs::remove_file(local).expect("removed");
     let (kind, message) = refused(&table).await;
     assert!(kind == Kind::FileMissing && message.contains(&files[0].path), "{message}");

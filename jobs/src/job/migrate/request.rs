@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::transform::Transform;
 use crate::{
     Code, FieldError, Result,
-    spec::{CompressionName, JobOptions, MOST_COLUMNS, SchemaModeName, repeated, yes},
+    spec::{CompressionName, JobOptions, MOST_COLUMNS, SchemaModeName, repeated, reserved, yes},
 };
 
 /// The most rows that a report shows.
@@ -224,6 +224,9 @@ impl MigrateTable {
                 detail: e.message().into(),
             });
             wrong.extend(fault);
+        }
+        if let Some(detail) = reserved(&self.dest_namespace) {
+            wrong.push(FieldError { field: "dest_namespace".into(), code: Code::InvalidIdentifier, detail });
         }
         if self.source_snapshot.as_deref().is_some_and(|text| text.parse::<i64>().is_err()) {
             let detail = "must be a snapshot id: a whole number of 64 bits".to_owned();
