@@ -86,6 +86,16 @@ pub(crate) fn parameter(name: &str, detail: impl Into<String>) -> ApiError {
     Error::field(name, Code::InvalidParameter, detail).into()
 }
 
+/// The table that a list is narrowed to: jobs and records know it as `namespace.table`.
+pub(crate) fn table_parameter(table: Option<String>) -> Result<Option<String>, ApiError> {
+    match &table {
+        Some(name) if name.split('.').count() != 2 => {
+            Err(parameter("table", "must be `namespace.table`, without a catalog"))
+        }
+        _ => Ok(table),
+    }
+}
+
 /// Sets a header whose value is text of our own making.
 pub(crate) fn set(response: &mut Response, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {

@@ -243,7 +243,8 @@ fn succeeded(job: &Value) {
         let columns = result["columns"].as_array().map_or(0, Vec::len) as u64;
         let of = format!("of these rows' {}", print::count(columns, "source column"));
         print::line(format_args!("  fingerprint {}\n    {of}", print::cell(&result["fingerprint"])));
-        print::line(format_args!("    of the whole table: `icehaul fingerprint {table} --source-columns`"));
+        let catalog = job["spec"]["catalog"].as_str().map(|name| format!("{name}.")).unwrap_or_default();
+        print::line(format_args!("    of the whole table: `icehaul fingerprint {catalog}{table} --source-columns`"));
     }
 }
 

@@ -55,6 +55,9 @@ struct List {
     /// That write this table.
     #[arg(long)]
     table: Option<String>,
+    /// Made by this batch.
+    #[arg(long, value_name = "JOB")]
+    batch: Option<String>,
     /// With this label, `name` or `name=value`.
     #[arg(long)]
     label: Option<String>,
@@ -96,7 +99,7 @@ impl Jobs {
 }
 
 impl List {
-    fn query(self) -> [(&'static str, Option<String>); 9] {
+    fn query(self) -> [(&'static str, Option<String>); 10] {
         // Labels are given as `name=value`; the API looks for `name:value`. No name holds either sign.
         let label = self.label.map(|label| match label.split_once('=') {
             Some((name, value)) if !name.contains(':') => format!("{name}:{value}"),
@@ -106,6 +109,7 @@ impl List {
             ("status", self.status),
             ("kind", self.kind),
             ("table", self.table),
+            ("batch", self.batch),
             ("label", label),
             ("q", self.q),
             ("created_after", self.created_after),

@@ -91,9 +91,13 @@ impl Worker {
     }
 }
 
+/// After so many steps of tasks the sockets are looked at.
+const IO_INTERVAL: u32 = 4;
+
 impl Serve {
     fn serve(self, config: Config, api: bool, worker: bool) -> Result<(), Failure> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        // Jobs keep the threads busy: whoever asks meanwhile shall not wait for dozens of their steps (61 by default).
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().event_interval(IO_INTERVAL).build();
         let runtime = runtime.map_err(|e| Failure::new(format!("cannot start: {e}")))?;
         let served = runtime.block_on(self.run_parts(config, api, worker));
         runtime.shutdown_timeout(std::time::Duration::from_secs(5));

@@ -86,7 +86,7 @@ pub fn option(command: Command, field: &str, schema: &Value) -> Command {
     arg = match type_of(schema) {
         "array" => arg.action(ArgAction::Append).value_name("ITEM"),
         "object" => arg.action(ArgAction::Append).value_name("NAME=VALUE"),
-        "boolean" => arg.value_name("true|false").num_args(0..=1).default_missing_value("true"),
+        "boolean" => arg.value_name("true|false").num_args(0..=1).require_equals(true).default_missing_value("true"),
         _ => arg,
     };
     if schema["format"] != "password" {

@@ -41,7 +41,14 @@ pub(super) fn checks(report: &Report) -> String {
     let rows = [
         line("Columns", Some(report.schema_match), schema),
         line("Rows", report.row_count_match, counts),
-        line("Fingerprints", report.checksum_match, "SHA-256 of every row, summed: no value may differ".into()),
+        line(
+            "Fingerprints",
+            report.checksum_match,
+            format!(
+                "SHA-256 of every row of {} columns, summed: no value may differ",
+                report.fingerprints.columns.len()
+            ),
+        ),
         line("Column figures", report.figures_match, "values, nulls, bounds and sums of each column".into()),
         line(
             "Sampled rows",

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::jobs::DEFAULT_LIMIT;
-use crate::{AppState, Result, extract::Params};
+use crate::{AppState, Result, extract::Params, problem::table_parameter};
 
 /// What is recorded.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
@@ -65,7 +65,7 @@ pub(crate) async fn list(State(state): State<AppState>, Params(filter): Params<F
     let question = Question {
         action: action.and_then(|action| action.as_str().map(str::to_owned)),
         job: filter.job,
-        table: filter.table,
+        table: table_parameter(filter.table)?,
         since: filter.since,
         until: filter.until,
     };

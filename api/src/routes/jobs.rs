@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     AppState, Result,
     extract::{Caller, JobPath, Params, Wait},
-    problem::set,
+    problem::{set, table_parameter},
 };
 
 /// Jobs on a page when the caller does not say.
@@ -141,7 +141,7 @@ pub(crate) async fn list(State(state): State<AppState>, Params(filter): Params<F
     let wanted = JobFilter {
         status: filter.status,
         kind: filter.kind,
-        table: filter.table,
+        table: table_parameter(filter.table)?,
         batch: filter.batch,
         label: filter.label,
         text: filter.q,

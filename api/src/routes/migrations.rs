@@ -244,6 +244,9 @@ async fn missing(state: &AppState, id: &str, error: Error) -> Error {
     let status = document.status.as_str();
     let why = match document.status.is_terminal() {
         false => format!("job {id} has not ended: it is {status}"),
+        true if document.result.as_ref().is_some_and(|result| result["dry_run"] == true) => {
+            format!("job {id} has only planned")
+        }
         true if document.kind == "migrate.batch" => {
             format!("batch {id} ended as {status} before all its tables had; /api/v1/jobs?batch={id} lists them")
         }

@@ -18,11 +18,20 @@ pub use migrate::MigrateTable;
 pub use upload::UploadS3;
 pub use verify::VerifyTables;
 
-use crate::report::TableState;
+use crate::{Code, Error, report::TableState};
 
 /// A time in seconds, to the millisecond.
 fn rounded(time: Duration) -> f64 {
     (time.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+/// Says of a table that is not there which field has named it.
+fn missing(field: &str, error: icehaul_lake::Error) -> Error {
+    let error = Error::from(error);
+    match error.code() {
+        Code::TableNotFound | Code::NamespaceNotFound => Error::field(field, error.code(), error.message()),
+        _ => error,
+    }
 }
 
 /// A table at a state, as reports tell it.

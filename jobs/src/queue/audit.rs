@@ -134,9 +134,12 @@ impl Queue {
 }
 
 /// What a success has published: snapshot, rows, fingerprint. A verification names snapshots too, and a plan counts rows, but
-/// neither has loaded or migrated any.
+/// neither has loaded or migrated any; nor has a job that found nothing new.
 pub(super) fn published(outcome: &Outcome) -> [String; 3] {
     let Outcome::Succeeded(result) = outcome else { return Default::default() };
+    if result["unchanged"] == true {
+        return Default::default();
+    }
     let text = |name: &str| match &result[name] {
         serde_json::Value::String(text) => text.clone(),
         serde_json::Value::Number(number) => number.to_string(),

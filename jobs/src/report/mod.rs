@@ -24,7 +24,7 @@ pub use batch::{BatchLine, BatchReport};
 pub use begin::limits;
 pub use compare::Comparison;
 pub use files::{FileCompared, FilesCompared};
-pub use pairs::{RowPair, RowsDiffering};
+pub use pairs::{PAIRED, RowPair, RowsDiffering};
 pub use schema::{ColumnCompared, SchemaCompared, TextsCompared, compare_schemas};
 pub use store::{AnyReport, Store, StoredReport};
 

@@ -3,6 +3,9 @@ use icehaul_lake::measure::{Differences, DifferingRow, PartitionsDiffering};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Among so many differing rows those are looked for that belong together.
+pub const PAIRED: usize = 200;
+
 /// So many values of a row are told in a sentence.
 const TOLD: usize = 8;
 
@@ -42,15 +45,21 @@ pub struct RowPair {
 }
 
 impl RowsDiffering {
-    /// Puts the rows of both sides beside each other: those of one key, else those with the most equal values.
+    /// Puts the rows of both sides beside each other: those of one key, else those with the most equal values; of these pairs,
+    /// and rows without a partner, it keeps the first.
     #[must_use]
-    pub fn of(columns: &[String], found: Differences) -> Self {
+    pub fn of(columns: &[String], found: Differences, most: usize) -> Self {
         let (here, there): (Vec<_>, Vec<_>) =
             found.rows.into_iter().partition(|row| row.source_count > row.destination_count);
-        let shown = (here.len() + there.len()) as u64;
+        let known = (here.len() + there.len()) as u64;
+        let mut pairs = paired(columns, here, there);
+        pairs.sort_by_key(|pair| pair.source.is_none() || pair.destination.is_none());
+        let all = found.differing_buckets == found.examined_buckets && found.differing_rows == known;
+        let complete = all && pairs.len() <= most;
+        pairs.truncate(most);
         Self {
-            complete: found.differing_buckets == found.examined_buckets && found.differing_rows == shown,
-            pairs: paired(columns, here, there),
+            complete,
+            pairs,
             columns: columns.to_vec(),
             buckets: found.buckets,
             differing_buckets: found.differing_buckets,
@@ -151,7 +160,7 @@ mod tests {
             row((1, 2), &[Some("9"), Some("q"), Some("z")]),
         ];
         let found = Differences { differing_rows: 5, rows, ..Differences::default() };
-        let told = RowsDiffering::of(&columns, found);
+        let told = RowsDiffering::of(&columns, found, 10);
         let pairs: Vec<_> = told
             .pairs
             .iter()

@@ -37,7 +37,8 @@ pub async fn reading(table: &TableName, io: &FileIO, paths: &[String], cause: ic
     }
     let reason = root(&cause);
     if reason.starts_with("No column with source column id") {
-        let message = format!("table {table} was partitioned by a column that was dropped since, which cannot be read here");
+        let message =
+            format!("table {table} was partitioned by a column that was dropped since, which cannot be read here");
         return Error::new(Kind::UnsupportedFeature, message).caused_by(cause);
     }
     // Not all layers keep the operating system's error: its text tells.

@@ -164,6 +164,24 @@ async fn columns_that_are_called_otherwise_are_not_mixed_with_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn another_transformation_is_not_mixed_with_the_one_before() {
+    let stand = Stand::new().await;
+    stand.load("t", "select g::int as id from generate_series(1, 100) g").await;
+    let taken =
+        |filter: Value| request("raw.t", "kept.t", json!({"mode": "incremental", "transform": {"where": filter}}));
+    stand.icehaul.done("/migrate", &taken(json!("id <= 50"))).await;
+    stand.load("t", "select g::int as id from generate_series(101, 200) g").await;
+    let plain = request("raw.t", "kept.t", json!({"mode": "incremental"}));
+    for other in [&taken(json!("id <= 150")), &plain] {
+        let error = stand.icehaul.run("/migrate", other).await["error"].clone();
+        assert_eq!(error["code"], "source_rewritten", "{error:#}");
+        assert!(error["message"].to_string().contains("transform: "), "{error:#}");
+    }
+    assert_eq!(stand.icehaul.done("/migrate", &taken(json!("id <= 50"))).await["rows_migrated"], 0);
+    assert_eq!(stand.icehaul.rows("select count(*) from kept.t").await, [json!([50])]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_would_not_be_the_source_is_not_published() {
     let stand = Stand::new().await;
     for table in ["t", "other"] {

@@ -133,6 +133,20 @@ async fn many_differences_are_shown_by_key_and_snapshots_of_one_table_are_compar
     let pairs = differences["pairs"].as_array().expect("pairs");
     assert_eq!(pairs.len(), 10);
     assert!(pairs.iter().all(|pair| pair["columns"] == json!(["name"]) && !pair["source"].is_null()), "{pairs:#?}");
+    // Without a key too a changed row stands beside what it was, as long as there are not too many.
+    let some = format!(
+        "select id, name, case when id <= 40 then note || '!' else note end as note, ratio, price, flag from ({ORIGINAL}) t"
+    );
+    stand.load("some", &some).await;
+    let (_, report) = compare(&stand, "some").await;
+    let pairs = report["differences"]["pairs"].as_array().expect("pairs");
+    assert_eq!((pairs.len(), &report["differences"]["complete"]), (10, &json!(false)));
+    assert!(
+        pairs.iter().all(|pair| pair["columns"] == json!(["note"])
+            && pair["source"]["values"][0] == pair["destination"]["values"][0]),
+        "{pairs:#?}"
+    );
+    assert!(report["summary"].to_string().contains("with `key`"), "{}", report["summary"]);
     assert_eq!(differences["complete"], false);
 
     stand.load("original", "select 1::int as id, null::text as name, null::text as note, null::float8 as ratio, null::numeric(12,2) as price, null::boolean as flag").await;

@@ -118,7 +118,8 @@ async fn a_report_says_who_asked_and_what_the_audit_trail_has() {
     let plan = json!({"tables": "*", "source_namespace": "raw", "dest_namespace": "more", "dry_run": true});
     let single = json!({"source_namespace": "raw", "source_table": "orders", "dest_namespace": "more", "dest_table": "t", "dry_run": true});
     let check = json!({"source": "raw.orders", "destination": "kept.orders"});
-    for (path, body) in [("/migrate/bulk", plan), ("/migrate", single), ("/verify", check)] {
+    let nothing = json!({"source_namespace": "raw", "source_table": "orders", "dest_namespace": "kept", "dest_table": "orders", "mode": "incremental"});
+    for (path, body) in [("/migrate/bulk", plan), ("/migrate", single), ("/migrate", nothing), ("/verify", check)] {
         let job = stand.icehaul.run(path, &body).await;
         assert_eq!(job["status"], "succeeded", "{job:#}");
         let (_, found) = stand.icehaul.get(&format!("/audit?job={}", job["job_id"].as_str().expect("an id"))).await;

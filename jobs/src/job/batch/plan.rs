@@ -156,7 +156,7 @@ fn check(pairs: &[(Place, Place)], default: &str) -> Result<()> {
             return Err(Error::new(Code::SameTable, format!("`{source}` would go into itself")));
         }
         if let Some(other) = taken.insert(dest.to_lowercase(), source.clone()) {
-            let advice = "give them different names by `dest_namespace` or `dest_table`, such as `{catalog}_{table}`";
+            let advice = "give them different names (chosen tables by `dest_namespace` or `dest_table`, such as `{catalog}_{table}`)";
             let message = format!("`{other}` and `{source}` would both become `{dest}`: {advice}");
             return Err(Error::new(Code::NameClash, message));
         }

@@ -8,7 +8,7 @@ use icehaul_lake::{
 use serde_json::{Value, json};
 
 use super::{CopyMode, History, MigrateMode, evidence::Evidence, migration::Migration, transform::Transform};
-use crate::{Code, Error, Result, report::RowChanges};
+use crate::{Code, Error, Result, job::missing, queue::sha256, report::RowChanges};
 
 /// The source, pinned.
 pub(super) struct Pinned {
@@ -51,7 +51,8 @@ pub(super) struct Begun {
 /// The snapshot of the source that a destination has got, and the schema that it was read with; earlier releases did not note
 /// that.
 fn reached(cursor: &str) -> (Option<i64>, Option<i32>) {
-    let (snapshot, schema) = cursor.split_once(" schema ").unwrap_or((cursor, ""));
+    let mut words = cursor.split(' ');
+    let (snapshot, schema) = (words.next().unwrap_or_default(), words.nth(1).unwrap_or_default());
     (snapshot.parse().ok(), schema.parse().ok())
 }
 
@@ -92,6 +93,7 @@ impl Migration<'_> {
             let (since, schema) = step.from.as_ref().map(|from| reached(&from.value)).unwrap_or_default();
             source.since = since;
             self.check_columns(&source, schema)?;
+            self.check_transform(step.from.as_ref())?;
             self.ctx.stop.or(self.find_changes(&mut source)).await?;
         }
         self.ctx.stop.or(source.measure()).await?;
@@ -143,9 +145,30 @@ impl Migration<'_> {
         Err(error)
     }
 
+    /// How the destination's cursor notes the transformation.
+    fn transform_mark(&self) -> String {
+        let transform = self.request.manner.transform.as_ref().and_then(|transform| serde_json::to_vec(transform).ok());
+        transform.map(|json| format!(" transform {}", &sha256(&json)[..8])).unwrap_or_default()
+    }
+
+    /// Refuses another transformation than that of the rows before: the destination would hold rows of both. Earlier releases did
+    /// not note it.
+    fn check_transform(&self, from: Option<&Cursor>) -> Result<()> {
+        let noted = from.and_then(|from| from.value.split_once(" schema "));
+        let mark = self.transform_mark();
+        match noted.map(|(_, noted)| noted.find(" transform ").map_or("", |at| &noted[at..])) {
+            Some(noted) if noted != mark => {
+                let detail =
+                    "is not that of the migrations before, whose rows would stay as they are: use `mode` `overwrite`";
+                Err(Error::field("transform", Code::SourceRewritten, detail))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The source at one snapshot, whatever happens to it from now on.
     async fn pin(&self) -> Result<Pinned> {
-        let table = self.source_lake.table(&self.request.source()?).await?;
+        let table = self.source_lake.table(&self.request.source()?).await.map_err(|e| missing("source_table", e))?;
         let at = match self.request.pinned() {
             Some(at) => at,
             None => table.snapshot_id(At::Current)?.map_or(At::Current, At::Snapshot),
@@ -195,7 +218,7 @@ impl Migration<'_> {
             return Err(Error::field("mode", Code::CursorUnknown, message));
         }
         let value = match source.at {
-            At::Snapshot(id) => format!("{id} schema {}", source.table.schema_id(source.at)?),
+            At::Snapshot(id) => format!("{id} schema {}{}", source.table.schema_id(source.at)?, self.transform_mark()),
             At::Current | At::Timestamp(_) => String::new(),
         };
         Ok(CursorMove { source: name, from, to: Cursor { column: "snapshot".to_owned(), value } })

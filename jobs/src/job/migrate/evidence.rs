@@ -240,6 +240,13 @@ impl Evidence {
             all.extend(limits());
         }
         if self.report.transfer.as_ref().is_some_and(|transfer| transfer.transform.is_some()) {
+            let transform = self.report.transfer.as_ref().and_then(|transfer| transfer.transform.as_ref());
+            let cast = transform.and_then(|transform| transform["cast"].as_object());
+            let cast: Vec<_> = cast.into_iter().flat_map(|cast| cast.keys().map(String::as_str)).collect();
+            if !cast.is_empty() {
+                let columns = cast.join(", ");
+                all.push(format!("What `cast` has rounded or cut, as SQL does, in the columns {columns}."));
+            }
             let text = "Whether the transformation gives what is meant: what it gave is compared with what the destination holds.";
             all.push(text.to_owned());
         }

@@ -22,7 +22,7 @@ use crate::{
         publish::{Publisher, Told, summary},
         state_of,
     },
-    report::{AnyReport, Comparison, Report, RowsDiffering, Store, TableState, Verdict},
+    report::{AnyReport, Comparison, PAIRED, Report, RowsDiffering, Store, TableState, Verdict},
 };
 
 /// Rows that a report shows if the request does not say.
@@ -222,9 +222,9 @@ impl<'a> Migration<'a> {
         self.ctx.progress.phase("locating");
         let columns = evidence.column_names();
         let partitioning = Partitioning::of_target(target).filter(|by| by.fits(&columns));
-        let most = if self.request.manner.sample_rows == Some(0) { 0 } else { DIFFERING };
-        let by = By { columns: &columns, key: None, most, partitioning: partitioning.as_ref() };
-        evidence.differing(RowsDiffering::of(&columns, differences(here, there, by).await?));
+        let (most, fetched) = if self.request.manner.sample_rows == Some(0) { (0, 0) } else { (DIFFERING, PAIRED) };
+        let by = By { columns: &columns, key: None, most: fetched, partitioning: partitioning.as_ref() };
+        evidence.differing(RowsDiffering::of(&columns, differences(here, there, by).await?, most));
         Ok(())
     }
 

@@ -8,7 +8,10 @@ mod side;
 use std::borrow::Cow;
 
 use chrono::Utc;
-use icehaul_lake::measure::{By, Depth, differences};
+use icehaul_lake::{
+    Column,
+    measure::{By, Depth, differences},
+};
 use serde_json::Value;
 
 pub use request::{Level, VerifyTables};
@@ -17,8 +20,8 @@ use super::migrate::{Stopwatch, result_of, seconds};
 use crate::{
     Code, Ctx, Error, FieldError, Result, Secret,
     report::{
-        ColumnCompared, Comparison, Report, RowsCompared, RowsDiffering, SchemaCompared, Store, TextsCompared, Verdict,
-        compare_schemas, counted,
+        ColumnCompared, Comparison, PAIRED, Report, RowsCompared, RowsDiffering, SchemaCompared, Store, TextsCompared,
+        Verdict, compare_schemas, counted,
     },
     source::{Names, Source},
     spec::{JobOptions, Task},
@@ -89,12 +92,12 @@ impl VerifyTables {
             None => {
                 let name = self.source.as_deref().unwrap_or_default();
                 let schema = earlier.and_then(Earlier::source_schema);
-                Side::table(ctx, name, Self::at(self.source_snapshot.as_deref()), schema).await?
+                Side::table(ctx, ("source", name), Self::at(self.source_snapshot.as_deref()), schema).await?
             }
         };
         let there = Self::at(self.destination_snapshot.as_deref());
         let schema = earlier.and_then(Earlier::destination_schema);
-        let destination = Side::table(ctx, self.destination(), there, schema).await?;
+        let destination = Side::table(ctx, ("destination", self.destination()), there, schema).await?;
         if source.is(&destination) {
             let detail = "is the source itself, in the same state: name another table or snapshot";
             return Err(Error::field("destination", Code::SameTable, detail));
@@ -153,6 +156,14 @@ impl VerifyTables {
             report.not_checked.push("Whether columns may be null: a query does not tell.".to_owned());
         }
         let left_out = self.choose(source, destination, &mut here, &mut there)?;
+        let one_sided = |side: &[Column], other: &[Column]| -> Vec<String> {
+            let alone = side.iter().filter(|column| other.iter().all(|there| there.name != column.name));
+            alone.map(|column| column.name.clone()).collect()
+        };
+        let alone = [one_sided(&here, &there), one_sided(&there, &here)].concat();
+        if !alone.is_empty() && self.level == Level::Checksum {
+            report.not_checked.push(format!("Values of columns that only one side has: {}.", alone.join(", ")));
+        }
         if !left_out.is_empty() {
             report.not_checked.push(format!("Columns that were not asked for: {}.", left_out.join(", ")));
         }
@@ -206,21 +217,26 @@ impl VerifyTables {
             let mut parted = [destination, source].into_iter().filter_map(Side::partitions);
             let partitioning = parted.find(|by| by.fits(&columns));
             let most = if sample == 0 { 0 } else { sample.max(LEAST_DIFFERING) };
-            let by = By { columns: &columns, key, most, partitioning: partitioning.as_ref() };
+            let fetched = if most == 0 { 0 } else { most.max(PAIRED) };
+            let by = By { columns: &columns, key, most: fetched, partitioning: partitioning.as_ref() };
             let found_rows = source.told(differences(source.rows(), destination.rows(), by).await)?;
-            let rows = RowsDiffering::of(&columns, found_rows);
+            let rows = RowsDiffering::of(&columns, found_rows, most);
             found.extend(rows.told());
+            if key.is_none() && !rows.complete {
+                found.push("there are more; with `key`, rows of one key are shown beside each other".to_owned());
+            }
             report.differences = Some(rows);
         }
         Ok(found)
     }
 
     fn conclude(&self, ctx: &Ctx, report: &mut Report, found: Vec<String>) {
-        let columns = format!("the columns ({})", report.schema.columns.len());
+        let which = if self.source_columns || !self.columns.is_empty() { "chosen columns" } else { "columns" };
+        let columns = format!("the {which} ({})", report.schema.columns.len());
         let compared = match self.level {
             Level::Schema => columns,
             Level::Counts => format!("{columns} and the numbers of rows"),
-            Level::Checksum => format!("{columns}, the numbers of rows, the fingerprints and all columns' figures"),
+            Level::Checksum => format!("{columns}, the numbers of rows, the fingerprints and these columns' figures"),
         };
         if found.is_empty() {
             report.verdict = Verdict::Match;

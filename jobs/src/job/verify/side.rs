@@ -6,7 +6,11 @@ use icehaul_lake::{
 };
 
 use super::{database::Database, request::Named};
-use crate::{Ctx, Result, job::state_of, report::TableState};
+use crate::{
+    Ctx, Result,
+    job::{missing, state_of},
+    report::TableState,
+};
 
 /// One of the two, pinned: whenever it is read, it gives the same rows.
 pub(super) enum Side {
@@ -16,9 +20,9 @@ pub(super) enum Side {
 
 impl Side {
     /// A table, at the snapshot that is its current one now if none is named, read with a schema of its own if one is.
-    pub async fn table(ctx: &Ctx, name: &str, at: At, schema: Option<i32>) -> Result<Self> {
+    pub async fn table(ctx: &Ctx, (field, name): (&str, &str), at: At, schema: Option<i32>) -> Result<Self> {
         let named = Named::parse(name)?;
-        let table = ctx.lake(named.catalog)?.table(&named.table).await?;
+        let table = ctx.lake(named.catalog)?.table(&named.table).await.map_err(|e| missing(field, e))?;
         let table = Box::new(match schema {
             Some(id) => table.read_as(id)?,
             None => table,
