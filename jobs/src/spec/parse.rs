@@ -72,8 +72,8 @@ pub fn read_request<T: DeserializeOwned + JsonSchema>(
     if let Ok(rest) = serde_json::from_value(without(value, &schema, &wrong)) {
         let known: HashSet<String> = wrong.iter().map(|fault| top(&fault.field).to_owned()).collect();
         let left_out = wrong.iter().any(|fault| fault.code != Code::MissingField || fault.field.contains('.'));
-        let new =
-            |fault: &FieldError| !(left_out && fault.code == Code::MissingField) && !known.contains(top(&fault.field));
+        let follows = |fault: &FieldError| left_out && fault.code == Code::MissingField;
+        let new = |fault: &FieldError| !follows(fault) && !known.contains(top(&fault.field));
         wrong.extend(check(&rest).into_iter().filter(new));
     }
     Err(Error::fields(wrong))
