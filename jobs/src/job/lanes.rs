@@ -1,4 +1,6 @@
 //! Rows into files, side by side: each lane is a reader and a writer with a short channel between them.
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
 use arrow_array::{Array, RecordBatch};
 use icehaul_lake::{
     TableWriter, WrittenFile,
@@ -10,6 +12,32 @@ use crate::{Code, Error, Result};
 
 /// Batches between a lane's reader and its writer; small, so that memory stays bounded and the source feels it.
 const CHANNEL_BATCHES: usize = 2;
+
+/// The migrations that this process runs now.
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
+
+/// A migration's share of the lanes. Each lane holds a row group that is read and one that is written: where several tables are
+/// copied side by side they keep the cores busy anyway, and more lanes for each would only take more memory.
+pub(super) struct Share(());
+
+impl Share {
+    /// Counts one more migration, until this is dropped.
+    pub fn take() -> Self {
+        RUNNING.fetch_add(1, Relaxed);
+        Self(())
+    }
+
+    /// How many of `most` lanes it may have now: at least one.
+    pub fn of(&self, most: usize) -> usize {
+        (most / RUNNING.load(Relaxed).max(1)).max(1)
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        RUNNING.fetch_sub(1, Relaxed);
+    }
+}
 
 /// The lanes under way: two tasks each.
 pub(super) type Lanes = JoinSet<Result<Written>>;

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     Code, Ctx, Error, Result,
     job::{
-        lanes::{self, Lanes, Written, bytes_of},
+        lanes::{self, Lanes, Share, Written, bytes_of},
         publish::{Publisher, Told, summary},
         state_of,
     },
@@ -67,6 +67,7 @@ impl<'a> Migration<'a> {
         if let Some(committed) = committed {
             return self.recovered(&committed).await;
         }
+        let share = Share::take();
         let mut watch = Stopwatch::start("planning");
         let begun = self.begin(before.as_ref()).await?;
         let Begun { source, step, carry, mut rows, target, mut evidence } = begun;
@@ -77,7 +78,8 @@ impl<'a> Migration<'a> {
                 Some((carry, rows)) => Cargo::Files(self.copy_files(carry, &target, *rows, &mut copying).await?),
                 None => {
                     let touched = self.touch(&source, before.as_ref()).await?;
-                    let streams = self.streams(&source, rows.take(), (before.as_ref(), touched.as_ref())).await?;
+                    let of_destination = (before.as_ref(), touched.as_ref());
+                    let streams = self.streams(&source, rows.take(), of_destination, &share).await?;
                     Cargo::Rows(self.copy(&source, streams, &target, &mut lanes).await?, touched.map(Box::new))
                 }
             };
@@ -156,6 +158,7 @@ impl<'a> Migration<'a> {
         source: &Pinned,
         transformed: Option<Batches>,
         (before, touched): (Option<&Table>, Option<&Touched>),
+        share: &Share,
     ) -> Result<Vec<Batches>> {
         if let Some(batches) = transformed {
             return Ok(vec![batches]);
@@ -164,7 +167,7 @@ impl<'a> Migration<'a> {
             return self.changed_rows(source, before, touched).await;
         }
         let scan = Scan { at: source.at, since: source.since, ..Scan::default() };
-        Ok(source.table.scan_parallel(scan, self.ctx.limits.parallelism.max(1)).await?)
+        Ok(source.table.scan_parallel(scan, share.of(self.ctx.limits.parallelism)).await?)
     }
 
     /// Reads rows and writes files, side by side.
