@@ -50,10 +50,16 @@ pub(super) struct Begun {
 
 /// The snapshot of the source that a destination has got, and the schema that it was read with; earlier releases did not note
 /// that.
-fn reached(cursor: &str) -> (Option<i64>, Option<i32>) {
+fn reached(cursor: &str) -> Result<(i64, Option<i32>)> {
     let mut words = cursor.split(' ');
     let (snapshot, schema) = (words.next().unwrap_or_default(), words.nth(1).unwrap_or_default());
-    (snapshot.parse().ok(), schema.parse().ok())
+    let snapshot = snapshot.parse().map_err(|_| {
+        // To take it for none would bring all rows once more.
+        let message =
+            format!("the destination's cursor `{cursor}` cannot be read: migrate once with `mode` `overwrite`");
+        Error::field("mode", Code::CursorUnknown, message)
+    })?;
+    Ok((snapshot, schema.parse().ok()))
 }
 
 /// A transformed column, as tables tell theirs.
@@ -90,10 +96,12 @@ impl Migration<'_> {
         let step = self.step(&source, before)?;
         let manner = &self.request.manner;
         if manner.mode == MigrateMode::Incremental {
-            let (since, schema) = step.from.as_ref().map(|from| reached(&from.value)).unwrap_or_default();
-            source.since = since;
-            self.check_columns(&source, schema)?;
-            self.check_transform(step.from.as_ref())?;
+            if let Some(from) = &step.from {
+                let (since, schema) = reached(&from.value)?;
+                source.since = Some(since);
+                self.check_columns(&source, schema)?;
+                self.check_transform(from)?;
+            }
             self.ctx.stop.or(self.find_changes(&mut source)).await?;
         }
         self.ctx.stop.or(source.measure()).await?;
@@ -153,8 +161,8 @@ impl Migration<'_> {
 
     /// Refuses another transformation than that of the rows before: the destination would hold rows of both. Earlier releases did
     /// not note it.
-    fn check_transform(&self, from: Option<&Cursor>) -> Result<()> {
-        let noted = from.and_then(|from| from.value.split_once(" schema "));
+    fn check_transform(&self, from: &Cursor) -> Result<()> {
+        let noted = from.value.split_once(" schema ");
         let mark = self.transform_mark();
         match noted.map(|(_, noted)| noted.find(" transform ").map_or("", |at| &noted[at..])) {
             Some(noted) if noted != mark => {
@@ -222,5 +230,19 @@ impl Migration<'_> {
             At::Current | At::Timestamp(_) => String::new(),
         };
         Ok(CursorMove { source: name, from, to: Cursor { column: "snapshot".to_owned(), value } })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_tells_snapshot_and_schema_or_is_refused() {
+        let read = |cursor: &str| reached(cursor).map_err(|error| error.code());
+        assert_eq!(read("12 schema 3 transform 0a1b2c3d"), Ok((12, Some(3))));
+        assert_eq!(read("12 schema 3"), Ok((12, Some(3))));
+        assert_eq!(read("12"), Ok((12, None)), "as earlier releases have noted it");
+        assert_eq!(read("twelve"), Err(Code::CursorUnknown));
     }
 }

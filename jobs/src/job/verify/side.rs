@@ -32,11 +32,12 @@ impl Side {
         Ok(Self::Table { catalog, table, at })
     }
 
-    /// Whether both are one table in one state.
+    /// Whether both are one table in one state; a replica elsewhere may have the same id and snapshots.
     pub fn is(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Table { table, at, .. }, Self::Table { table: other, at: there, .. }) => {
-                table.metadata().uuid() == other.metadata().uuid() && at == there
+                let (table, other) = (table.metadata(), other.metadata());
+                table.uuid() == other.uuid() && table.location() == other.location() && at == there
             }
             _ => false,
         }
