@@ -1,7 +1,7 @@
 //! `icehaul audit`.
 use serde_json::Value;
 
-use super::{Connect, jobs::told_more, print};
+use super::{Connect, print};
 use crate::client::Failure;
 
 #[derive(clap::Args)]
@@ -81,7 +81,7 @@ impl List {
             &["SEQ", "AT", "ACTION", "REQUESTER", "ADDRESS", "KIND", "TABLE", "STATUS", "ERROR", "JOB"],
             &rows,
         );
-        told_more(&found);
+        print::more(&found);
         Ok(())
     }
 }

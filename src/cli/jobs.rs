@@ -133,13 +133,6 @@ pub fn path(id: &str) -> Result<String, Failure> {
         .map_err(|_| Failure::usage(format!("`{}` is not a job id", id.escape_debug())))
 }
 
-/// Says how to see what did not go on the page.
-pub fn told_more(answer: &Value) {
-    if let Some(next) = answer["next_cursor"].as_str() {
-        print::note(format_args!("(there are more: the same command with --cursor {next})"));
-    }
-}
-
 fn list(answer: &Value, as_json: bool) {
     if as_json {
         return print::json(answer);
@@ -163,7 +156,7 @@ fn list(answer: &Value, as_json: bool) {
         0 => print::note("(no jobs)"),
         _ => {
             print::table(&["JOB", "STATUS", "KIND", "TABLE", "ROWS", "CREATED", "ERROR"], &rows);
-            told_more(answer);
+            print::more(answer);
         }
     }
 }

@@ -79,6 +79,13 @@ pub fn result(answer: &Value) {
     }
 }
 
+/// Says how to see what did not go on the page.
+pub fn more(answer: &Value) {
+    if let Some(next) = answer["next_cursor"].as_str() {
+        note(format_args!("(there are more: the same command with --cursor {next})"));
+    }
+}
+
 /// A JSON value as a cell: text without quotes, nothing for null. Line breaks and control characters are escaped.
 pub fn cell(value: &Value) -> String {
     match value {

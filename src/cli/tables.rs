@@ -1,7 +1,7 @@
 //! `icehaul tables`.
 use serde_json::Value;
 
-use super::{Connect, jobs::told_more, print};
+use super::{Connect, print};
 use crate::client::{Client, Failure};
 
 /// The longest page of a list of names.
@@ -169,7 +169,7 @@ fn snapshots(answer: &Value) {
         return print::note("(no snapshots)");
     }
     print::table(&["SNAPSHOT", "COMMITTED", "OPERATION", "ADDED", "TOTAL", ""], &rows);
-    told_more(answer);
+    print::more(answer);
 }
 
 fn rows_of(items: &Value, row: impl Fn(&Value) -> Vec<String>) -> Vec<Vec<String>> {

@@ -31,7 +31,7 @@ async fn later(icehaul: &Icehaul) -> String {
 }
 
 /// What a check finds once nothing waits any more.
-async fn written(icehaul: &Icehaul) -> Value {
+pub(crate) async fn written(icehaul: &Icehaul) -> Value {
     loop {
         let found = icehaul.get("/audit/verify").await.1;
         if found["waiting"] == 0 && found["records"] != 0 || found["intact"] == false {

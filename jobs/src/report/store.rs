@@ -94,14 +94,6 @@ impl Store<'_> {
         Ok(Some(StoredReport { report, json }))
     }
 
-    /// Whether the report of a migration is here.
-    ///
-    /// # Errors
-    /// [`Code::StorageUnavailable`].
-    pub async fn has(&self, id: &str) -> Result<bool> {
-        Ok(self.0.read_record(&place(id)).await?.is_some())
-    }
-
     /// The ids of the migrations whose reports are here, oldest first.
     ///
     /// # Errors

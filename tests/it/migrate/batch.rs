@@ -59,9 +59,7 @@ async fn a_whole_namespace_goes_over_with_one_report() {
 async fn a_whole_catalog_is_meant_without_the_audit_trail() {
     let stand = Stand::with(&[("ICEHAUL_AUDIT__ENABLED", "true"), ("ICEHAUL_AUDIT__INTERVAL_SECONDS", "0.2")]).await;
     tables(&stand).await;
-    while stand.icehaul.get("/tables/icehaul/audit/count").await.0 != reqwest::StatusCode::OK {
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
+    crate::audit::written(&stand.icehaul).await;
     let job = stand.icehaul.run("/migrate/bulk", &json!({"tables": "*", "dest_catalog": "far"})).await;
     assert_eq!(job["status"], "succeeded", "{job:#}");
     let (_, there) = stand.icehaul.get("/tables/raw?catalog=far").await;

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Code, Error, FieldError, Result,
-    job::migrate::{Manner, MigrateTable},
-    spec::{JobOptions, Task},
+    job::migrate::{Manner, MigrateTable, name_faults},
+    spec::JobOptions,
 };
 
 /// The most tables of one request, and the most that are migrated side by side.
@@ -168,6 +168,11 @@ impl Place {
         Ok(Self { catalog, namespace: namespace.to_owned(), table: table.to_owned() })
     }
 
+    /// Catalog, namespace and table.
+    pub fn parts(&self) -> (Option<&str>, &str, &str) {
+        (self.catalog.as_deref(), &self.namespace, &self.table)
+    }
+
     /// With the name of its catalog filled in.
     pub fn whole(&self, default: &str) -> String {
         format!("{}.{}.{}", self.catalog.as_deref().unwrap_or(default), self.namespace, self.table)
@@ -225,15 +230,15 @@ impl MigrateBatch {
             fault("source_catalogs", Code::ConflictingFields, "goes without `source_catalog`".into());
         }
         for (n, entry) in self.migrations.iter().enumerate() {
-            let (source, dest) = (entry.source_place(None), entry.dest_place(None));
+            let source = entry.source_place(self.source_catalog.as_ref());
+            let dest = entry.dest_place(self.dest_catalog.as_ref());
             for (field, place) in [("source", &source), ("dest", &dest)] {
                 if let Err(e) = place {
                     fault(&format!("migrations.{n}.{field}"), e.code(), e.message().into());
                 }
             }
             let (Ok(source), Ok(dest)) = (source, dest) else { continue };
-            let of_names = |fault: &FieldError| ["source", "dest"].iter().any(|side| fault.field.starts_with(side));
-            for found in self.single(&source, &dest).check().into_iter().filter(of_names) {
+            for found in name_faults(source.parts(), dest.parts()) {
                 let side = if found.field.starts_with("source") { "source" } else { "dest" };
                 fault(&format!("migrations.{n}.{side}"), found.code, found.detail);
             }
@@ -262,11 +267,9 @@ impl MigrateBatch {
         let made = self.destination(&plain, "c");
         let fixed = self.dest_namespace.is_some() || self.dest_table.is_some();
         if self.tables.is_some() && fixed && !made.namespace.contains(['{', '}']) && !made.table.contains(['{', '}']) {
-            let wrong = self.single(&plain, &made).check().into_iter();
-            let named = |field: &str| ["dest_namespace", "dest_table"].into_iter().find(|name| *name == field);
-            for found in wrong.filter(|found| found.code != Code::SameTable) {
-                if let Some(field) = named(&found.field) {
-                    fault(field, found.code, found.detail);
+            for found in name_faults(plain.parts(), made.parts()) {
+                if found.code != Code::SameTable {
+                    fault(&found.field, found.code, found.detail);
                 }
             }
         }
@@ -315,6 +318,9 @@ mod tests {
         assert_eq!(faults(serde_json::json!({})), ["tables missing_field"]);
         assert_eq!(faults(serde_json::json!({"tables": "*", "migrations": [one]})), ["tables conflicting_fields"]);
         assert_eq!(faults(serde_json::json!({"tables": "("})), ["tables invalid_field"]);
+        let home = serde_json::json!({"source": "a.b", "dest": "a.b"});
+        assert_eq!(faults(serde_json::json!({"migrations": [home]})), ["migrations.0.dest same_table"]);
+        assert_eq!(faults(serde_json::json!({"migrations": [home], "dest_catalog": "far"})), Vec::<String>::new());
         let into_ours = serde_json::json!({"source": "a.b", "dest": "icehaul.c"});
         assert_eq!(
             faults(serde_json::json!({"migrations": [one, into_ours]})),

@@ -13,9 +13,9 @@ use super::{
 };
 use crate::{
     Children, Code, Ctx, Error, Result, Retry, Status, StopReason,
-    job::migrate::MigrateMode,
+    job::migrate::{MigrateMode, name_faults},
     report::{AnyReport, BatchLine, BatchReport, Store, Verdict},
-    spec::{JobSpec, Task},
+    spec::JobSpec,
 };
 
 /// So many of the newest reports tell how fast migrations are here.
@@ -58,7 +58,7 @@ pub(super) async fn run(request: &MigrateBatch, ctx: &Ctx) -> Result<Value> {
         let pause = (idle / 4).clamp(LOOKS.0, LOOKS.1);
         return Err(Error::new(Code::WaitingForTables, message).with_retry(Retry::Snooze(pause)));
     }
-    let report = report(request, ctx, &plan).await?;
+    let report = report(request, ctx, &plan);
     Store(lake).keep_batch(&report).await?;
     failpoint::hit("batch.reported").await?;
     if report.failed + report.cancelled > 0 {
@@ -157,12 +157,11 @@ impl Watch<'_> {
 
     /// Whether the request for one table would be accepted.
     fn check(&self, line: &Line) -> Result<()> {
-        let request = self.request.single(&line.source, &line.dest);
-        let faults = request.check();
+        let faults = name_faults(line.source.parts(), line.dest.parts());
         if !faults.is_empty() {
             return Err(Error::fields(faults));
         }
-        request.catalogs().into_iter().try_for_each(|(_, catalog)| self.ctx.lake(catalog).map(drop))
+        [&line.source, &line.dest].iter().try_for_each(|side| self.ctx.lake(side.catalog.as_deref()).map(drop))
     }
 
     async fn submit(&self, line: &Line) -> Result<()> {
@@ -255,32 +254,27 @@ async fn rate(lake: &Lake, copy: &str) -> Result<Option<f64>> {
     Ok((bytes > 0 && seconds > 0.0).then(|| bytes as f64 / seconds))
 }
 
-async fn report(request: &MigrateBatch, ctx: &Ctx, plan: &Plan) -> Result<BatchReport> {
+fn report(request: &MigrateBatch, ctx: &Ctx, plan: &Plan) -> BatchReport {
     let name = ctx.lakes.default_name();
-    let mut tables = Vec::new();
-    for line in &plan.tables {
-        let has_report = match ctx.lake(line.dest.catalog.as_deref()) {
-            Ok(lake) => Store(lake).has(&line.job.to_string()).await?,
-            Err(_) => false,
-        };
-        tables.push(told(line, name, has_report));
-    }
+    let tables: Vec<BatchLine> = plan.tables.iter().map(|line| told(line, name)).collect();
     let count = |status: &str| tables.iter().filter(|line| line.status == status).count() as u64;
     let (succeeded, failed, cancelled) = (count("succeeded"), count("failed"), count("cancelled"));
     let now = Utc::now();
     let rows = tables.iter().filter_map(|line| line.rows).sum();
     let all = tables.len();
     let have = |verdict| move |line: &BatchLine| line.verdict == Some(verdict);
-    let verdict = match () {
-        () if tables.iter().any(have(Verdict::Mismatch)) => Verdict::Mismatch,
-        () if failed + cancelled == 0 && tables.iter().all(have(Verdict::Match)) => Verdict::Match,
-        () => Verdict::NotCompared,
+    let verdict = if tables.iter().any(have(Verdict::Mismatch)) {
+        Verdict::Mismatch
+    } else if failed + cancelled == 0 && tables.iter().all(have(Verdict::Match)) {
+        Verdict::Match
+    } else {
+        Verdict::NotCompared
     };
     let summary = match failed + cancelled {
         0 => format!("all {all} tables were migrated ({rows} rows)"),
         _ => format!("{succeeded} of {all} tables were migrated, {failed} failed, {cancelled} were cancelled"),
     };
-    Ok(BatchReport {
+    BatchReport {
         report_version: crate::report::VERSION,
         migration_id: ctx.job.to_string(),
         kind: "migrate.batch".to_owned(),
@@ -299,22 +293,24 @@ async fn report(request: &MigrateBatch, ctx: &Ctx, plan: &Plan) -> Result<BatchR
         bytes: tables.iter().filter_map(|line| line.bytes).sum(),
         tables,
         request: serde_json::to_value(request).unwrap_or_default(),
-    })
+    }
 }
 
-fn told(line: &Line, default: &str, has_report: bool) -> BatchLine {
+fn told(line: &Line, default: &str) -> BatchLine {
     let ended = line.ended.as_ref();
     let result = |key: &str| ended.map(|ended| ended.result[key].clone()).unwrap_or_default();
     let error = ended.and_then(|ended| ended.error.as_ref());
+    // Who has compared something has left a report.
+    let verdict = match error.map(|error| error.code) {
+        Some(Code::VerificationFailed) => Some(Verdict::Mismatch),
+        _ => serde_json::from_value(result("verdict")).ok(),
+    };
     BatchLine {
         source: line.source.whole(default),
         destination: line.dest.whole(default),
         job_id: line.job,
         status: ended.map_or("", |ended| ended.status.as_str()).to_owned(),
-        verdict: match error.map(|error| error.code) {
-            Some(Code::VerificationFailed) => Some(Verdict::Mismatch),
-            _ => serde_json::from_value(result("verdict")).ok(),
-        },
+        verdict,
         rows: result("rows_migrated").as_u64(),
         bytes: result("bytes_written").as_u64(),
         seconds: result("duration_seconds").as_f64(),
@@ -322,6 +318,6 @@ fn told(line: &Line, default: &str, has_report: bool) -> BatchLine {
         fingerprint: result("source_checksum").as_str().map(str::to_owned),
         error_code: error.map(|error| error.code.as_str().to_owned()),
         error: error.map(|error| error.message.clone()),
-        report: has_report.then(|| format!("/api/v1/migrations/{}/report", line.job)),
+        report: verdict.map(|_| format!("/api/v1/migrations/{}/report", line.job)),
     }
 }

@@ -144,10 +144,10 @@ impl Migration<'_> {
             Err(error) => Error::from(error),
         };
         // Which of the expressions is it?
-        for (field, part) in transform.parts() {
-            if let Err(error) = ask(&part).await {
+        for part in transform.parts() {
+            if let Err(error) = ask(&part.sql).await {
                 let error = Error::from(error);
-                return Err(Error::field(field, error.code(), error.message()));
+                return Err(Error::field(part.field, error.code(), error.message()));
             }
         }
         Err(error)

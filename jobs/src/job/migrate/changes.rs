@@ -83,13 +83,13 @@ impl Migration<'_> {
         source: &Pinned,
         before: Option<&Table>,
         touched: Option<&Touched>,
+        width: usize,
     ) -> Result<Vec<Batches>> {
         let (Some(changes), Some(since)) = (&source.changes, source.since) else { return Ok(Vec::new()) };
         if changes.is_empty() {
             let schema = source.table.schema_at(source.at)?;
             return Ok(vec![Batches { schema, stream: futures::stream::empty().boxed() }]);
         }
-        let width = self.ctx.limits.parallelism.max(1);
         let mut streams = source.table.changed(changes, since, source.at, width).await?;
         if let (Some(before), Some(touched)) = (before, touched) {
             streams.extend(before.kept(At::Current, changes, touched, width).await?);

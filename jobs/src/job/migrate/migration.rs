@@ -163,11 +163,12 @@ impl<'a> Migration<'a> {
         if let Some(batches) = transformed {
             return Ok(vec![batches]);
         }
+        let width = share.of(self.ctx.limits.parallelism);
         if source.changes.is_some() {
-            return self.changed_rows(source, before, touched).await;
+            return self.changed_rows(source, before, touched, width).await;
         }
         let scan = Scan { at: source.at, since: source.since, ..Scan::default() };
-        Ok(source.table.scan_parallel(scan, share.of(self.ctx.limits.parallelism)).await?)
+        Ok(source.table.scan_parallel(scan, width).await?)
     }
 
     /// Reads rows and writes files, side by side.

@@ -13,9 +13,9 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 pub(super) use request::Manner;
-pub(in crate::job) use request::MigrateMode;
 pub use request::MigrateTable;
 use request::{CopyMode, History};
+pub(in crate::job) use request::{MigrateMode, name_faults};
 
 use crate::{
     Ctx, FieldError, Result,

@@ -1,5 +1,5 @@
 //! What a request for a migration says.
-use icehaul_lake::{At, PartitionField, TableName};
+use icehaul_lake::{At, Namespace, PartitionField, TableName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -207,27 +207,35 @@ impl Manner {
     }
 }
 
+/// What is wrong with the names of two tables, each of catalog, namespace and table; the fields are those of [`MigrateTable`].
+pub(in crate::job) fn name_faults(
+    source: (Option<&str>, &str, &str),
+    dest: (Option<&str>, &str, &str),
+) -> Vec<FieldError> {
+    let names = [
+        ("source_namespace", Namespace::new(source.1).err()),
+        ("source_table", TableName::new("n", source.2).err()),
+        ("dest_namespace", Namespace::new(dest.1).err()),
+        ("dest_table", TableName::new("n", dest.2).err()),
+    ];
+    let told = names.into_iter().filter_map(|(field, error)| Some((field, error?.message().to_owned())));
+    let refused = told.chain(reserved(dest.1).map(|detail| ("dest_namespace", detail)));
+    let fault =
+        |(field, detail): (&str, String)| FieldError { field: field.into(), code: Code::InvalidIdentifier, detail };
+    let mut wrong: Vec<_> = refused.map(fault).collect();
+    if source == dest {
+        let detail = "source and destination are the same table".to_owned();
+        wrong.push(FieldError { field: "dest_table".into(), code: Code::SameTable, detail });
+    }
+    wrong
+}
+
 impl MigrateTable {
     /// Finds what is wrong without any I/O.
     pub(super) fn faults(&self) -> Vec<FieldError> {
-        let mut wrong = [self.options.check(), self.manner.check()].concat();
-        let names = [
-            ("source_namespace", icehaul_lake::Namespace::new(&self.source_namespace).err()),
-            ("source_table", TableName::new("n", &self.source_table).err()),
-            ("dest_namespace", icehaul_lake::Namespace::new(&self.dest_namespace).err()),
-            ("dest_table", TableName::new("n", &self.dest_table).err()),
-        ];
-        for (field, error) in names {
-            let fault = error.map(|e| FieldError {
-                field: field.into(),
-                code: Code::InvalidIdentifier,
-                detail: e.message().into(),
-            });
-            wrong.extend(fault);
-        }
-        if let Some(detail) = reserved(&self.dest_namespace) {
-            wrong.push(FieldError { field: "dest_namespace".into(), code: Code::InvalidIdentifier, detail });
-        }
+        let source = (self.source_catalog.as_deref(), &*self.source_namespace, &*self.source_table);
+        let dest = (self.dest_catalog.as_deref(), &*self.dest_namespace, &*self.dest_table);
+        let mut wrong = [self.options.check(), self.manner.check(), name_faults(source, dest)].concat();
         if self.source_snapshot.as_deref().is_some_and(|text| text.parse::<i64>().is_err()) {
             let detail = "must be a snapshot id: a whole number of 64 bits".to_owned();
             wrong.push(FieldError { field: "source_snapshot".into(), code: Code::InvalidField, detail });
@@ -235,11 +243,6 @@ impl MigrateTable {
         if self.source_snapshot.is_some() && self.manner.history == History::All {
             let detail = "goes with `history` `latest` only".to_owned();
             wrong.push(FieldError { field: "source_snapshot".into(), code: Code::ConflictingFields, detail });
-        }
-        let same = self.source_namespace == self.dest_namespace && self.source_table == self.dest_table;
-        if same && self.source_catalog == self.dest_catalog {
-            let detail = "source and destination are the same table".to_owned();
-            wrong.push(FieldError { field: "dest_table".into(), code: Code::SameTable, detail });
         }
         wrong
     }

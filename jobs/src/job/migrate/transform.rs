@@ -30,37 +30,44 @@ pub struct Transform {
     pub filter: Option<String>,
 }
 
+/// An expression or a type of a transformation.
+pub(super) struct Part<'a> {
+    /// The field that it is from.
+    pub field: String,
+    text: &'a str,
+    is_type: bool,
+    /// A statement of nothing but it.
+    pub sql: String,
+}
+
 impl Transform {
     /// Finds what is wrong without any I/O.
     pub(super) fn check(&self) -> Vec<FieldError> {
-        let fault = |field: String, checked: icehaul_lake::Result<()>| {
-            let error = Error::from(checked.err()?);
-            Some(FieldError { field, code: error.code(), detail: error.message().to_owned() })
+        let fault = |part: Part<'_>| {
+            let alone = match part.is_type {
+                true => sql::check_type(part.text),
+                false => sql::check_expression(part.text),
+            };
+            let error = Error::from(alone.and_then(|()| sql::check_transform(&part.sql)).err()?);
+            Some(FieldError { field: part.field, code: error.code(), detail: error.message().to_owned() })
         };
-        let computed = self.computed.iter().map(|(name, text)| (format!("transform.computed.{name}"), text));
-        let filter = self.filter.iter().map(|text| ("transform.where".to_owned(), text));
-        let expressions = computed.chain(filter).filter_map(|(field, text)| fault(field, sql::check_expression(text)));
-        let types = self.cast.iter();
-        let types = types.filter_map(|(name, text)| fault(format!("transform.cast.{name}"), sql::check_type(text)));
-        let wrong: Vec<_> = expressions.chain(types).collect();
-        if !wrong.is_empty() {
-            return wrong;
-        }
-        self.parts().filter_map(|(field, sql)| fault(field, sql::check_transform(&sql))).collect()
+        self.parts().filter_map(fault).collect()
     }
 
-    /// Each expression as a statement of its own, with the field that it is from.
-    pub(super) fn parts(&self) -> impl Iterator<Item = (String, String)> {
+    /// Each expression and type, with the field that it is from and as a statement of its own.
+    pub(super) fn parts(&self) -> impl Iterator<Item = Part<'_>> {
         let one = |item: &str| format!("SELECT {item} FROM {}", sql::SOURCE);
-        let computed = self.computed.iter();
-        let computed =
-            computed.map(move |(name, text)| (format!("transform.computed.{name}"), one(&format!("({text}\n)"))));
+        let part = |field, text, is_type, sql| Part { field, text, is_type, sql };
+        let computed = self.computed.iter().map(move |(name, text)| {
+            part(format!("transform.computed.{name}"), text.as_str(), false, one(&format!("({text}\n)")))
+        });
         let cast = self.cast.iter().map(move |(name, text)| {
             let item = format!("CAST({} AS {text}\n)", Dialect::Postgres.ident(name));
-            (format!("transform.cast.{name}"), one(&item))
+            part(format!("transform.cast.{name}"), text.as_str(), true, one(&item))
         });
-        let filter = self.filter.iter();
-        let filter = filter.map(move |text| ("transform.where".to_owned(), format!("{} WHERE ({text}\n)", one("1"))));
+        let filter = self.filter.iter().map(move |text| {
+            part("transform.where".to_owned(), text.as_str(), false, format!("{} WHERE ({text}\n)", one("1")))
+        });
         computed.chain(cast).chain(filter)
     }
 
@@ -95,9 +102,7 @@ impl Transform {
         let condition = self.filter.as_ref().map(|text| format!(" WHERE ({text}\n)")).unwrap_or_default();
         Ok(format!("SELECT {} FROM {}{condition}", items.join(", "), sql::SOURCE))
     }
-}
 
-impl Transform {
     /// Refuses two columns of one name.
     fn check_names(&self, chosen: &[String]) -> Result<()> {
         let mut taken = HashSet::new();

@@ -16,12 +16,13 @@ impl VerifyTables {
     ) -> Result<Vec<String>> {
         let known = |name: &String| here.iter().chain(there.iter()).any(|column| column.name == *name);
         let mut left_out = Vec::new();
-        if let Some(mut chosen) = self.meant(source, destination)? {
+        if let Some(mut chosen) = self.meant(source, destination) {
             if self.source_columns {
                 // Columns may have got other names since they were loaded.
                 left_out.extend(chosen.extract_if(.., |name| !known(name)));
                 if chosen.is_empty() {
-                    return Err(not_noted());
+                    let detail = "no load of Icehaul has noted columns that these tables have; give `columns`";
+                    return Err(Error::field("source_columns", Code::SourceColumnNotFound, detail));
                 }
             }
             if let Some((n, name)) = chosen.iter().enumerate().find(|(_, name)| !known(name)) {
@@ -45,21 +46,12 @@ impl VerifyTables {
     }
 
     /// The columns that the request means; `None` for all of them.
-    fn meant(&self, source: &Side, destination: &Side) -> Result<Option<Vec<String>>> {
+    fn meant(&self, source: &Side, destination: &Side) -> Option<Vec<String>> {
         if !self.source_columns {
-            return Ok((!self.columns.is_empty()).then(|| self.columns.clone()));
+            return (!self.columns.is_empty()).then(|| self.columns.clone());
         }
-        let mut noted = [source, destination].into_iter().filter_map(Side::source_columns).flatten().peekable();
-        if noted.peek().is_none() {
-            return Err(not_noted());
-        }
-        Ok(Some(noted.collect()))
+        Some([source, destination].into_iter().filter_map(Side::source_columns).flatten().collect())
     }
-}
-
-fn not_noted() -> Error {
-    let detail = "no load of Icehaul has noted columns that these tables have; give `columns`";
-    Error::field("source_columns", Code::SourceColumnNotFound, detail)
 }
 
 fn unknown(field: &str, name: &str, here: &[Column]) -> Error {

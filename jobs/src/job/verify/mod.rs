@@ -8,10 +8,7 @@ mod side;
 use std::borrow::Cow;
 
 use chrono::Utc;
-use icehaul_lake::{
-    Column,
-    measure::{By, Depth, differences},
-};
+use icehaul_lake::measure::{By, Depth, differences};
 use serde_json::Value;
 
 pub use request::{Level, VerifyTables};
@@ -130,14 +127,14 @@ impl VerifyTables {
         }
         if let Some(earlier) = earlier {
             found.extend(earlier.differences(&report));
-            report.not_checked.extend(earlier.not_checked(&report));
         }
+        let not_held = earlier.and_then(|earlier| earlier.not_checked(&report));
+        let held = earlier.filter(|_| not_held.is_none());
+        report.not_checked.extend(not_held);
         watch.end();
         report.phases = watch.phases();
         self.conclude(ctx, &mut report, found);
-        if let (Some(earlier), Verdict::Match) =
-            (earlier.filter(|one| one.not_checked(&report).is_none()), report.verdict)
-        {
+        if let (Some(earlier), Verdict::Match) = (held, report.verdict) {
             report.summary = format!("{}, and as report {} says", report.summary, earlier.id());
         }
         Ok(report)
@@ -156,11 +153,9 @@ impl VerifyTables {
             report.not_checked.push("Whether columns may be null: a query does not tell.".to_owned());
         }
         let left_out = self.choose(source, destination, &mut here, &mut there)?;
-        let one_sided = |side: &[Column], other: &[Column]| -> Vec<String> {
-            let alone = side.iter().filter(|column| other.iter().all(|there| there.name != column.name));
-            alone.map(|column| column.name.clone()).collect()
-        };
-        let alone = [one_sided(&here, &there), one_sided(&there, &here)].concat();
+        let columns = compare_schemas(&here, &there);
+        let alone = columns.iter().filter(|column| column.source.is_none() || column.destination.is_none());
+        let alone: Vec<_> = alone.map(|column| column.name.as_str()).collect();
         if !alone.is_empty() && self.level == Level::Checksum {
             report.not_checked.push(format!("Values of columns that only one side has: {}.", alone.join(", ")));
         }
@@ -168,7 +163,7 @@ impl VerifyTables {
             report.not_checked.push(format!("Columns that were not asked for: {}.", left_out.join(", ")));
         }
         report.schema = SchemaCompared {
-            columns: compare_schemas(&here, &there),
+            columns,
             partitioning: TextsCompared::new(source.partitioning(), destination.partitioning()),
             sort_order: TextsCompared::new(source.sort_order(), destination.sort_order()),
             properties_left_out: Vec::new(),
@@ -186,15 +181,7 @@ impl VerifyTables {
         report: &mut Report,
         watch: &mut Stopwatch,
     ) -> Result<Vec<String>> {
-        let columns = comparable(&report.schema.columns, source, destination)?;
-        let shared =
-            report.schema.columns.iter().filter(|column| column.source.is_some() && column.destination.is_some());
-        let others = shared.filter(|column| column.matches && !columns.contains(&column.name));
-        let unlike: Vec<_> = others
-            .map(|column| {
-                format!("column `{}` has values of other kinds on both sides, which cannot be compared", column.name)
-            })
-            .collect();
+        let (columns, unlike) = comparable(&report.schema.columns, source, destination)?;
         if columns.is_empty() {
             report.not_checked.push("Values: the tables have no column of one name and kind.".to_owned());
             return Ok(unlike);
@@ -263,13 +250,17 @@ impl VerifyTables {
     }
 }
 
-/// The columns whose values can be compared: both tables have them, with values of one kind.
-fn comparable(columns: &[ColumnCompared], source: &Side, destination: &Side) -> Result<Vec<String>> {
+/// The columns whose values can be compared, as both tables have them with values of one kind; and of what others differ, in
+/// words, where their types do not tell.
+fn comparable(columns: &[ColumnCompared], source: &Side, destination: &Side) -> Result<(Vec<String>, Vec<String>)> {
     let (here, there) = (source.schema()?, destination.schema()?);
     let both = columns.iter().filter(|column| column.source.is_some() && column.destination.is_some());
-    let alike = both.filter(|column| {
+    let (alike, unlike): (Vec<_>, Vec<_>) = both.partition(|column| {
         let fields = (here.field_with_name(&column.name), there.field_with_name(&column.name));
         matches!(fields, (Ok(here), Ok(there)) if icehaul_lake::fingerprint::alike(here, there))
     });
-    Ok(alike.map(|column| column.name.clone()).collect())
+    let unlike = unlike.into_iter().filter(|column| column.matches).map(|column| {
+        format!("column `{}` has values of other kinds on both sides, which cannot be compared", column.name)
+    });
+    Ok((alike.into_iter().map(|column| column.name.clone()).collect(), unlike.collect()))
 }
